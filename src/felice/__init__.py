@@ -1,0 +1,1 @@
+"""felice: a Kafka toolkit for Python."""
