@@ -194,7 +194,13 @@ class DeliveryError(FeliceError):
     """
 
     def __init__(
-        self, message: str, *, failed: int, first: BaseException | None = None, may_have_happened: bool = False, hint: str = ""
+        self,
+        message: str,
+        *,
+        failed: int,
+        first: BaseException | None = None,
+        may_have_happened: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint, may_have_happened=may_have_happened)
         self.failed = failed
@@ -208,7 +214,9 @@ class BrokerError(FeliceError):
     itself, which may be empty.
     """
 
-    def __init__(self, code: int, doing: str, *, broker_message: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, code: int, doing: str, *, broker_message: str | None = None, hint: str | None = None
+    ) -> None:
         known = traits(code)
         said = f": {broker_message}" if broker_message else ""
         super().__init__(

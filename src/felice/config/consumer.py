@@ -1,0 +1,79 @@
+"""What a consumer can be told."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypedDict
+
+from felice.config.client import ClientConfig
+from felice.config.option import option
+from felice.errors import ConfigError
+
+Isolation: TypeAlias = Literal["read_committed", "read_uncommitted"]
+OffsetResetPolicy: TypeAlias = Literal["error", "earliest", "latest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerConfig(ClientConfig):
+    """Options of a consumer. Times are in seconds, sizes in bytes."""
+
+    isolation: Isolation = option(
+        "read_committed", kafka="isolation.level", choices=("read_committed", "read_uncommitted")
+    )
+    """Whether records of transactions are seen only once these are committed."""
+    offset_reset: OffsetResetPolicy = option(
+        "error", kafka="auto.offset.reset", choices=("error", "earliest", "latest")
+    )
+    """What to do where the position is not in the log, or the topic was created anew: raise, or move."""
+    fetch_min_bytes: int = option(1, kafka="fetch.min.bytes", unit="bytes", low=0, high=2**31 - 1)
+    """A broker answers as soon as it has this much."""
+    fetch_max_wait: float = option(0.5, kafka="fetch.max.wait.ms", unit="seconds", low=0, high=300)
+    """A broker that has less answers after this long."""
+    fetch_bytes: int = option(4 * 1024 * 1024, kafka="fetch.max.bytes", unit="bytes", low=1024, high=2**30)
+    """How much one answer of a broker may hold; a single larger batch may pass it."""
+    partition_bytes: int = option(
+        1024 * 1024, kafka="max.partition.fetch.bytes", unit="bytes", low=1024, high=2**30
+    )
+    """How much of one partition an answer may hold; a single larger batch may pass it."""
+    buffer_bytes: int = option(64 * 1024 * 1024, unit="bytes", low=65536)
+    """How much the whole client may hold and have asked for, over all partitions."""
+    max_poll_records: int = option(10_000, kafka="max.poll.records", unit="records", low=1)
+    """How many records a batch has at most."""
+    check_crc: bool = option(True, kafka="check.crcs")
+    """Whether the checksum of each batch is verified."""
+    max_batch_bytes: int = option(64 * 1024 * 1024, unit="bytes", low=1024, high=2**31 - 1)
+    """How large one record batch may become when it is unpacked."""
+
+    def __post_init__(self) -> None:
+        """Validate each option and what they mean together."""
+        super().__post_init__()
+        if self.fetch_bytes > self.buffer_bytes:
+            raise ConfigError(
+                f"fetch_bytes={self.fetch_bytes} with buffer_bytes={self.buffer_bytes}",
+                hint="an answer must fit into the buffer",
+            )
+
+
+class ConsumerOptions(TypedDict, total=False):
+    """The options of `ConsumerConfig` as keyword arguments."""
+
+    client_id: str
+    request_timeout: float
+    connect_timeout: float
+    reconnect_backoff: float
+    reconnect_backoff_max: float
+    retry_backoff: float
+    retry_backoff_max: float
+    metadata_max_age: float
+    connections_max_idle: float
+    max_frame_bytes: int
+    allow_auto_create_topics: bool
+    security: str
+    isolation: Isolation
+    offset_reset: OffsetResetPolicy
+    fetch_min_bytes: int
+    fetch_max_wait: float
+    fetch_bytes: int
+    partition_bytes: int
+    buffer_bytes: int
+    max_poll_records: int
+    check_crc: bool
+    max_batch_bytes: int
