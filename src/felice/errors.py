@@ -214,9 +214,7 @@ class BrokerError(FeliceError):
     itself, which may be empty.
     """
 
-    def __init__(
-        self, code: int, doing: str, *, broker_message: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, code: int, doing: str, *, broker_message: str | None = None, hint: str | None = None) -> None:
         known = traits(code)
         said = f": {broker_message}" if broker_message else ""
         super().__init__(

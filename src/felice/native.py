@@ -22,9 +22,7 @@ def _compiled() -> bool:
     """Decide whether the compiled modules are used."""
     wanted = os.environ.get("FELICE_NATIVE", "")
     if wanted not in ("", "0", "1"):
-        raise ImportError(
-            f"FELICE_NATIVE={wanted!r}: give 1 (insist on the compiled modules), 0 (use none) or nothing"
-        )
+        raise ImportError(f"FELICE_NATIVE={wanted!r}: give 1 (insist on the compiled modules), 0 (use none) or nothing")
     if wanted == "0":
         return False
     missing = [name for name in MODULES if not _present(name)]
@@ -47,10 +45,7 @@ def _present(name: str) -> bool:
     """Tell whether the module is there as a shared library (without importing it)."""
     package, _, leaf = name.rpartition(".")
     folder = os.path.join(os.path.dirname(__file__), *package.split(".")[1:])
-    return any(
-        os.path.exists(os.path.join(folder, leaf + suffix))
-        for suffix in importlib.machinery.EXTENSION_SUFFIXES
-    )
+    return any(os.path.exists(os.path.join(folder, leaf + suffix)) for suffix in importlib.machinery.EXTENSION_SUFFIXES)
 
 
 COMPILED: bool = _compiled()

@@ -18,9 +18,7 @@ class ClientConfig:
     """What the brokers' logs and quotas call this client."""
     request_timeout: float = option(30.0, kafka="request.timeout.ms", unit="seconds", low=0.001)
     """How long one request may take before its connection is given up."""
-    connect_timeout: float = option(
-        10.0, kafka="socket.connection.setup.timeout.ms", unit="seconds", low=0.001
-    )
+    connect_timeout: float = option(10.0, kafka="socket.connection.setup.timeout.ms", unit="seconds", low=0.001)
     """How long making one connection may take: name resolution, TCP and ApiVersions together."""
     reconnect_backoff: float = option(0.05, kafka="reconnect.backoff.ms", unit="seconds", low=0)
     """The pause after a first failed connection; it doubles, with jitter."""

@@ -29,9 +29,7 @@ class ConsumerConfig(ClientConfig):
     """A broker that has less answers after this long."""
     fetch_bytes: int = option(4 * 1024 * 1024, kafka="fetch.max.bytes", unit="bytes", low=1024, high=2**30)
     """How much one answer of a broker may hold; a single larger batch may pass it."""
-    partition_bytes: int = option(
-        1024 * 1024, kafka="max.partition.fetch.bytes", unit="bytes", low=1024, high=2**30
-    )
+    partition_bytes: int = option(1024 * 1024, kafka="max.partition.fetch.bytes", unit="bytes", low=1024, high=2**30)
     """How much of one partition an answer may hold; a single larger batch may pass it."""
     buffer_bytes: int = option(64 * 1024 * 1024, unit="bytes", low=65536)
     """How much the whole client may hold and have asked for, over all partitions."""

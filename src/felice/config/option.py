@@ -67,6 +67,4 @@ def check_names(cls: type, given: Mapping[str, object], allowed: tuple[str, ...]
 
 def _by_kafka_key(cls: type, name: str) -> list[str]:
     """Find the option whose Kafka key this is, as `linger_ms` or `linger.ms`."""
-    return [
-        f.name for f in fields(cls) if f.metadata.get("kafka", "").replace(".", "_") == name.replace(".", "_")
-    ]
+    return [f.name for f in fields(cls) if f.metadata.get("kafka", "").replace(".", "_") == name.replace(".", "_")]
