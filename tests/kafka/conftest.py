@@ -1,6 +1,7 @@
 """Fixtures that start real Apache Kafka.
 
-Where Java or Maven is missing, what needs them is skipped with that reason; with `FELICE_REQUIRE_KAFKA=1`, as in CI, it fails.
+Where Java or Maven is missing, what needs them is skipped with that reason; with `FELICE_REQUIRE_KAFKA=1`, as in CI, it
+fails.
 """
 
 import shutil
