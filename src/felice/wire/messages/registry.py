@@ -1,0 +1,55 @@
+"""All requests that are written down, by their API key. A module is imported when its request is asked for."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from felice.wire.schema import Request
+
+__all__ = ["API_NAMES", "REQUESTS"]
+
+_MODULES = {
+    0: ("Produce", "produce"),
+    1: ("Fetch", "fetch"),
+    2: ("ListOffsets", "list_offsets"),
+    3: ("Metadata", "metadata"),
+    10: ("FindCoordinator", "find_coordinator"),
+    18: ("ApiVersions", "api_versions"),
+    19: ("CreateTopics", "create_topics"),
+    20: ("DeleteTopics", "delete_topics"),
+    21: ("DeleteRecords", "delete_records"),
+    22: ("InitProducerId", "init_producer_id"),
+    23: ("OffsetForLeaderEpoch", "offset_for_leader_epoch"),
+    32: ("DescribeConfigs", "describe_configs"),
+}
+
+API_NAMES: Mapping[int, str] = {key: name for key, (name, _) in _MODULES.items()}
+"""Kafka's names of these APIs, by key."""
+
+
+class _Requests(Mapping[int, type[Request[Any]]]):
+    """The requests' classes, loaded one by one."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[int, type[Request[Any]]] = {}
+
+    def __getitem__(self, key: int) -> type[Request[Any]]:
+        """Return the request with this API key; `KeyError` where none is written down."""
+        found = self._loaded.get(key)
+        if found is None:
+            name, module = _MODULES[key]
+            found = getattr(import_module(f"felice.wire.messages.{module}"), f"{name}Request")
+            self._loaded[key] = found
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the keys, without loading anything."""
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        """Return how many requests are written down."""
+        return len(_MODULES)
+
+
+REQUESTS: Mapping[int, type[Request[Any]]] = _Requests()
+"""The requests' classes by API key; `REQUESTS[3].response` is the class of the response."""
