@@ -37,7 +37,7 @@ from felice.events import EventBus
 
 PARTITIONS = 4
 LONE = 500  # the first rows are sent one by one, each awaited, to time a lone record
-BAR = 20  # character cells of the longest bar
+BAR = 24  # character cells of the longest bar
 STEP = 2048  # records between two looks at the progress bar
 
 console = Console()
@@ -166,14 +166,14 @@ def show_airlines(airlines: dict[bytes, Airline], names: dict[bytes, str]) -> No
     """Print one line an airline: its numbers, and its mean delay as a bar."""
     table = Table(title="Departures from New York, 2013", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("airline", no_wrap=True)
-    for heading in ("flights", "cancelled", "minutes late"):
+    for heading in ("flights", "cancelled", "late, min"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     ranked = sorted(airlines.items(), key=lambda item: item[1].mean_delay, reverse=True)
     longest = max(airline.mean_delay for airline in airlines.values())
     for code, airline in ranked:
         table.add_row(
-            names.get(code, code.decode()),
+            names.get(code, code.decode()).removesuffix(" Inc.").removesuffix(" Corporation"),
             f"{airline.flights:,}",
             f"{1 - airline.departed / airline.flights:.1%}",
             f"{airline.mean_delay:.1f}",
