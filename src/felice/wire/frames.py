@@ -78,14 +78,14 @@ def response_correlation_id(frame: Buffer) -> int:
     return number
 
 
-def decode_response(response: type[AnswerT], version: int, frame: Buffer) -> AnswerT:
+def decode_response(response: type[AnswerT], version: int, frame: Buffer, *, allow_trailing: bool = False) -> AnswerT:
     """Read a response from its frame without the size. Records are views into `frame`."""
     start = 4
     if response.api_key != API_VERSIONS and response.flexible(version):
         start = _skip_header_tags(frame, 4, "the header of a response")
     elif len(frame) < 4:
         raise primitives.cut_short("the header of a response", len(frame))
-    return response.decode(frame, version, start)
+    return response.decode(frame, version, start, allow_trailing=allow_trailing)
 
 
 def decode_request_header(frame: Buffer) -> RequestHeader:

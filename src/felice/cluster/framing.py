@@ -1,0 +1,110 @@
+"""Where received bytes go, and what whole frames they make. No socket: the caller receives into `buffer()`.
+
+A frame is four bytes of length and that many bytes. Small frames come many at a time into one buffer that is reused,
+and are copied out of it. A frame that does not fit is given a buffer of its own as soon as its length is known, and the
+rest of it is received straight into that, so that a large answer is never copied.
+"""
+
+from felice.errors import WireError
+
+__all__ = ["FrameReader"]
+
+SCRATCH = 64 * 1024
+"""Bytes received at once while no large frame is under way."""
+
+TRUSTED = 8 * 1024 * 1024
+"""Bytes allocated on the word of a length alone; a longer frame's buffer grows as its bytes come in."""
+
+_GREETINGS = (
+    (b"HTTP", "HTTP", "this is the port of a web server"),
+    (b"<htm", "HTML", "this is the port of a web server"),
+    (b"\x15\x03", "a TLS alert", "this is a TLS port; felice speaks plain text to it"),
+    (b"\x16\x03", "a TLS handshake", "this is a TLS port; felice speaks plain text to it"),
+    (b"SSH-", "SSH", "this is the port of an SSH server"),
+    (b"-ERR", "Redis", "this is the port of a Redis server"),
+    (b"220 ", "a mail or FTP greeting", "this is not a Kafka port"),
+)
+"""First bytes of servers that people reach by a wrong port, what they speak, and what to look at."""
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames."""
+
+    __slots__ = ("_filled", "_frame", "_limit", "_pending", "_scratch", "_seen", "_size")
+
+    def __init__(self, limit: int) -> None:
+        """Take the largest length of a frame that is accepted, in bytes."""
+        self._limit = limit
+        self._scratch = memoryview(bytearray(SCRATCH))
+        self._pending = 0  # bytes at the front of the scratch buffer: of a length that has not come whole
+        self._frame: bytearray | None = None  # the large frame under way, ...
+        self._size = 0  # ... its length, ...
+        self._filled = 0  # ... and how much of it is there
+        self._seen = False  # whether a first frame's length has been believed
+
+    def buffer(self) -> memoryview:
+        """Return where to receive next; never empty. It must not be kept."""
+        if self._frame is not None:
+            return memoryview(self._frame)[self._filled :]
+        return self._scratch[self._pending :]
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun and is not whole."""
+        return self._frame is not None or self._pending > 0
+
+    def received(self, count: int) -> list[memoryview]:
+        """Take `count` bytes that were put into `buffer()`; return the frames that are whole now, without lengths.
+
+        Each frame owns its memory. Raises WireError for a length that cannot be, after which the stream is lost.
+        """
+        frame = self._frame
+        if frame is None:
+            return self._cut(self._pending + count)
+        self._filled += count
+        if self._filled < self._size:
+            if self._filled == len(frame):
+                # A peer can claim a length for nothing, so memory grows only with the bytes that it really sends.
+                frame.extend(bytes(min(self._size - self._filled, self._filled)))
+            return []
+        self._frame = None
+        return [memoryview(frame)]
+
+    def _cut(self, end: int) -> list[memoryview]:
+        """Cut the first `end` bytes of the scratch buffer into frames."""
+        scratch = self._scratch
+        frames = []
+        at = 0
+        while end - at >= 4:
+            size = int.from_bytes(scratch[at : at + 4], "big", signed=True)
+            if not 0 <= size <= self._limit:
+                raise self._refuse(bytes(scratch[at : min(end, at + 16)]), size)
+            self._seen = True
+            start, at = at + 4, at + 4 + size
+            if at <= end:
+                frames.append(memoryview(bytes(scratch[start:at])))
+                continue
+            self._frame = bytearray(min(size, max(TRUSTED, end - start)))
+            self._size = size
+            self._filled = end - start
+            self._frame[: self._filled] = scratch[start:end]
+            self._pending = 0
+            return frames
+        rest = end - at
+        if rest and at:
+            scratch[:rest] = bytes(scratch[at:end])
+        self._pending = rest
+        return frames
+
+    def _refuse(self, head: bytes, size: int) -> WireError:
+        if not self._seen:
+            for greeting, what, hint in _GREETINGS:
+                if head.startswith(greeting):
+                    return WireError(f"the answer is {what}, not Kafka's protocol", position=0, hint=hint)
+        if size < 0:
+            return WireError(f"a frame of {size} bytes, beginning {head!r}", position=0)
+        return WireError(
+            f"a frame of {size:,} bytes, beginning {head!r}",
+            position=0,
+            hint=f"max_frame_bytes is {self._limit:,}; unless the port is wrong, raise it",
+        )
