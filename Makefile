@@ -33,7 +33,7 @@ test-fast: $(VENV)/.test  ## Run the unit, property and surface tests
 test-plain: $(VENV)/.test  ## Run the unit and property tests once more, without the compiled modules
 	FELICE_NATIVE=0 $(PYTEST) -q -n 2 tests/unit tests/property $(TESTARGS)
 
-test-live: $(VENV)/.test  ## Run the tests against the embedded broker and real Apache Kafka
+test-live: $(VENV)/.test $(VENV)/.demo  ## Run the tests against the embedded broker and real Apache Kafka
 	$(PYTEST) -q tests/integration tests/kafka $(TESTARGS)
 
 kafka-jars: $(VENV)/.test  ## Fetch Apache Kafka through Maven (54 MB, once)

@@ -21,7 +21,7 @@ from measure import Broker, Setting
 ROOT = Path(__file__).resolve().parents[1]
 TOPIC = "letters"
 BATCH_BYTES = 256 * 1024  # of a prepared batch: between what a busy and what a patient producer makes
-LOG_BYTES = 400_000_000  # of a log that is filled before it is read
+LOG_BYTES, QUICK_LOG_BYTES = 1_000_000_000, 200_000_000  # of a log that is filled before it is read
 BROKER_JAVA = ("java", "-Xms512m", "-Xmx1g")
 
 MOCK = """
@@ -138,10 +138,10 @@ def filled(broker: Broker) -> Broker:
     @contextmanager
     def start(setting: Setting) -> Iterator[Setting]:
         with broker(setting) as running:
-            count = LOG_BYTES // (setting.size + 20)
+            count = (QUICK_LOG_BYTES if setting.quick else LOG_BYTES) // (setting.size + 20)
             count -= count % (100 * setting.partitions)  # whole steps of a hundred, for those who count so
             settings = {"bootstrap.servers": running.servers, "linger.ms": 50, "batch.size": BATCH_BYTES}
-            producer = Producer(settings | {"queue.buffering.max.messages": count})
+            producer = Producer(settings | {"queue.buffering.max.messages": count, "queue.buffering.max.kbytes": 2**21})
             for i in range(count):
                 producer.produce(running.topic, setting.value, partition=i % setting.partitions)
             if producer.flush(120):
