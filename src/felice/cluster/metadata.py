@@ -138,8 +138,8 @@ class Metadata:
     def forget(self, names: Iterable[str]) -> None:
         """Drop topics that nobody wants any more."""
         for name in names:
-            view = self._topics.pop(name, None)
-            self._good.pop(name, None)
+            self._topics.pop(name, None)
+            view = self._good.pop(name, None)
             if view is not None and self._names.get(view.topic_id) == name:
                 del self._names[view.topic_id]
 
@@ -212,7 +212,7 @@ class Metadata:
         return TopicView(name, topic_id, tuple(views), 0, told.is_internal), ignored
 
     def _put(self, view: TopicView) -> None:
-        old = self._topics.get(view.name) or self._good.get(view.name)
+        old = self._good.get(view.name)
         if not view.error:
             if old is not None and old.topic_id != view.topic_id and self._names.get(old.topic_id) == view.name:
                 del self._names[old.topic_id]
