@@ -3,6 +3,8 @@
 The offset -1 means the high watermark.
 """
 
+from typing import TypeAlias
+
 from felice.wire.schema import Request, Response, Struct, array, int16, int32, int64, string
 
 __all__ = ["DeleteRecordsRequest", "DeleteRecordsResponse"]
@@ -17,7 +19,7 @@ class DeleteRecordsRequest(Request["DeleteRecordsResponse"], key=21, versions="0
         name: str = string("0+")
         partitions: list[DeleteRecordsPartition] = array(DeleteRecordsPartition, "0+")
 
-    DeleteRecordsPartition = DeleteRecordsTopic.DeleteRecordsPartition
+    DeleteRecordsPartition: TypeAlias = DeleteRecordsTopic.DeleteRecordsPartition
 
     topics: list[DeleteRecordsTopic] = array(DeleteRecordsTopic, "0+")
     timeout_ms: int = int32("0+")
@@ -33,7 +35,7 @@ class DeleteRecordsResponse(Response, answers=DeleteRecordsRequest):
         name: str = string("0+")
         partitions: list[DeleteRecordsPartitionResult] = array(DeleteRecordsPartitionResult, "0+")
 
-    DeleteRecordsPartitionResult = DeleteRecordsTopicResult.DeleteRecordsPartitionResult
+    DeleteRecordsPartitionResult: TypeAlias = DeleteRecordsTopicResult.DeleteRecordsPartitionResult
 
     throttle_time_ms: int = int32("0+")
     topics: list[DeleteRecordsTopicResult] = array(DeleteRecordsTopicResult, "0+")
