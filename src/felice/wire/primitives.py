@@ -6,7 +6,7 @@ Reading past the end raises `IndexError` here as there, and the generated code t
 """
 
 import struct
-from typing import Protocol
+from typing import TypeAlias
 
 from felice.errors import UnsupportedField, WireError
 
@@ -28,6 +28,8 @@ __all__ = [
     "varint",
 ]
 
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
+
 ZERO_UUID = bytes(16)
 """The UUID that stands for none."""
 
@@ -36,14 +38,6 @@ MAX_STRING = 0x7FFF
 
 SHORT_VARINTS = tuple(bytes((number,)) for number in range(128))
 """The unsigned varints of one byte."""
-
-
-class Bytes(Protocol):
-    """A buffer of bytes: `bytes`, `bytearray` or a memoryview of format B."""
-
-    def __getitem__(self, index: int, /) -> int:
-        """Return the byte at this place."""
-        ...
 
 
 def varint(number: int) -> bytes:

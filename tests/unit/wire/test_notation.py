@@ -9,6 +9,7 @@ import pytest
 
 from felice.errors import UnsupportedField, UnsupportedVersion, UsageError, WireError
 from felice.wire import schema
+from felice.wire.messages.api_versions import ApiVersionsRequest
 from felice.wire.messages.create_topics import CreateTopicsRequest
 from felice.wire.messages.fetch import FetchRequest, FetchResponse
 from felice.wire.messages.metadata import MetadataRequest, MetadataResponse
@@ -214,6 +215,21 @@ def test_unknown_tagged_fields_are_skipped() -> None:
     unknown = "02 07 03 616263 ac02 00"
     written = bytes.fromhex(f"01 01 00 {unknown}")
     assert MetadataRequest.decode(written, 11) == MetadataRequest(allow_auto_topic_creation=True)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_tagged_field_is_as_long_as_its_size_says(size: int) -> None:
+    """Kafka trusts the content; here the two must agree, or what follows would be read from the wrong place."""
+    before = "ff 00000000 ffffffff 00 01 00 01 0000"
+    assert Everything.decode(bytes.fromhex(f"{before} 01 03 03 036869"), 2).late == "hi"
+    with pytest.raises(WireError, match=r"Everything.late: its size ends at \d+, its content at \d+"):
+        Everything.decode(bytes.fromhex(f"{before} 01 03 {size:02x} 036869 00 00"), 2, allow_trailing=True)
+
+
+def test_a_length_beyond_the_end_is_refused_even_where_more_may_follow() -> None:
+    """A slice would be cut without a word."""
+    with pytest.raises(WireError, match="ApiVersionsRequest.client_software_version claims 9, and 2 bytes are left"):
+        ApiVersionsRequest.decode(bytes.fromhex("01 0a 6869"), 3, allow_trailing=True)
 
 
 def test_absent_fields_of_a_read_message_are_at_their_defaults() -> None:

@@ -16,8 +16,8 @@ __all__ = ["Buffer", "Message", "Request", "Response", "Struct"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-Encoder: TypeAlias = Callable[[Any], "list[bytes | memoryview]"]
-Decoder: TypeAlias = Callable[[Buffer, int], tuple[Any, int]]
+Encoder: TypeAlias = "Callable[[Any], list[bytes | memoryview]]"
+Decoder: TypeAlias = "Callable[[Buffer, int], tuple[Any, int]]"
 
 UNWRITABLE = (TypeError, ValueError, AttributeError, packing.error)
 """What the generated code runs into when a field holds what it cannot hold."""

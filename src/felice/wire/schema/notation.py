@@ -20,7 +20,6 @@ Versions are written `"3+"`, `"0-7"`, `"4"` or `"none"`. All functions take thes
 They return `Any` so that a type checker takes the annotation's word, and takes every field to have a default.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -102,7 +101,6 @@ class Versions(NamedTuple):
 
 NONE: Final = Versions(0, -1)
 
-_RANGE = re.compile(r"(\d+)(\+|-(\d+))?")
 _known: dict[str, Versions] = {"none": NONE}
 
 
@@ -110,12 +108,11 @@ def parse(text: str) -> Versions:
     """Read a range of versions."""
     found = _known.get(text)
     if found is None:
-        match = _RANGE.fullmatch(text)
-        if match is None:
+        low, dash, high = text.removesuffix("+").partition("-")
+        opened = text.endswith("+")
+        if not low.isdecimal() or (dash and (opened or not high.isdecimal())):
             raise TypeError(f"{text!r} is no range of versions: write '3+', '0-7', '4' or 'none'")
-        low = int(match[1])
-        high = FOREVER if match[2] == "+" else int(match[3] or low)
-        found = _known[text] = Versions(low, high)
+        found = _known[text] = Versions(int(low), FOREVER if opened else int(high or low))
     return found
 
 

@@ -112,7 +112,9 @@ class Writer:
         if field.type == "boolean":
             return f"not {value}" if field.default else value
         if field.type == "struct":
-            return f"{value} != {self.constant(field.of())}"
+            # Written out, as comparing with a struct of defaults takes many times as long.
+            parts = [f"({self.differs(inner, f'{value}.{inner.name}')})" for inner in field.of.__fields__]
+            return " or ".join([f"{value} is None"] * bool(field.nullable) + parts)
         if field.type == "float64":
             return f"{value} != {self.constant(field.default)}"
         return f"{value} != {field.default!r}"
