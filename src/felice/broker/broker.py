@@ -1,0 +1,272 @@
+"""The embedded broker's public face; every method may be called from any thread."""
+
+import random
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+from felice.broker.cluster import DEFAULT, Cluster
+from felice.broker.dispatch import Dispatcher
+from felice.broker.faults import Faults
+from felice.broker.listener import Listener
+from felice.broker.loop_thread import LoopThread
+from felice.broker.node import Node
+from felice.broker.refusal import Refused
+from felice.broker.request_log import RequestLog
+from felice.broker.sessions import FetchSessions
+from felice.broker.setting import Settings
+from felice.broker.setting_tables import BROKER_SETTINGS
+from felice.clock import Clock, SystemClock
+from felice.errors import BrokerError, ClosedError, ConfigError, UsageError
+from felice.wire.records import Record, read_records
+
+__all__ = ["Broker"]
+
+T = TypeVar("T")
+
+
+class Broker:
+    """A Kafka cluster inside this process, for tests and first steps.
+
+        with Broker(topics={"letters": 4}) as broker:
+            Producer(broker.bootstrap_servers)
+
+    Clients reach it over real sockets with the real protocol. Its state lives in memory and ends with it. It runs in
+    a thread of its own, on loopback only unless another `host` is given, and any number of them can run at once.
+
+    - `topics`: names with their numbers of partitions, created at the start.
+    - `nodes`: how many there are; their IDs are 1 to `nodes`, each has a port, and partitions are spread over them.
+    - `host`, `port`: where to listen; port 0 takes free ports, another one is the first of `nodes` in a row.
+    - `auto_create`: whether asking for a topic's metadata may create it (Kafka's `auto.create.topics.enable`).
+    - `configs`: broker configurations by Kafka's names, values as text, numbers or booleans.
+    - `clock`: the wall clock for timestamps, and the age of fetch sessions. `seed`: makes IDs repeatable.
+
+    Topics that name no replication factor have a replica on each node, up to three, so that every partition survives
+    `stop`.
+    """
+
+    def __init__(
+        self,
+        topics: Mapping[str, int] | None = None,
+        *,
+        nodes: int = 1,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        auto_create: bool = True,
+        configs: Mapping[str, object] | None = None,
+        clock: Clock | None = None,
+        seed: int | None = None,
+    ) -> None:
+        if not 1 <= nodes <= 1000:
+            raise ConfigError(f"nodes={nodes}: give 1 to 1000")
+        if not 0 <= port <= 65536 - nodes:
+            raise ConfigError(f"port={port}: give 0 for free ports, or one that leaves room for {nodes}")
+        self._topics = dict(topics or {})
+        self._ports = [port + number if port else 0 for number in range(nodes)]
+        self._host = host
+        self._settings = {
+            "auto.create.topics.enable": _text(auto_create),
+            "default.replication.factor": str(min(nodes, 3)),
+            **{name: _text(value) for name, value in (configs or {}).items()},
+        }
+        self._clock = clock or SystemClock()
+        self._chance = random.Random(seed)
+        try:
+            slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
+        except Refused as error:
+            raise ConfigError(f"configs: {error.message}") from None
+        made = [Node(number + 1, host, FetchSessions(slots, self._clock, self._chance)) for number in range(nodes)]
+        self._cluster = Cluster(made, clock=self._clock, chance=self._chance, settings=self._settings)
+        self._thread: LoopThread | None = None
+        self._listeners: dict[int, Listener] = {}
+        self.requests = RequestLog()
+        """The latest requests, and `wait_for` one."""
+        self.faults = Faults(self._run, self._freeze)
+        """What goes wrong on demand."""
+
+    # --- life ---
+
+    def start(self, node: int | None = None) -> Self:
+        """Start the broker; or, with a node's ID, start that node again after `stop`, on the same port."""
+        if node is not None:
+            self._run(lambda: self._start_node(self._node(node)))
+        elif self._thread is None:
+            self._thread = LoopThread("felice-broker")
+            try:
+                self._run(self._open)
+            except BaseException:
+                self.close()
+                raise
+        return self
+
+    def stop(self, node: int) -> None:
+        """Stop one node: its connections are closed, new ones refused, and other replicas take over its partitions.
+
+        Partitions without another replica have no leader until the node is started again.
+        """
+        self._run(lambda: self._stop_node(self._node(node)))
+
+    def close(self) -> None:
+        """Stop everything and forget all records. Closing twice does nothing."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            try:
+                thread.run(self._close)
+            finally:
+                thread.close()
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    # --- where it is ---
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The addresses of all nodes, `host:port` with commas between."""
+        if self._thread is None:
+            raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        return ",".join(f"{shown}:{node.port}" for node in self._cluster.nodes.values())
+
+    @property
+    def nodes(self) -> dict[int, str]:
+        """The nodes that are up: ID and address."""
+        return self._run(lambda: {node.id: f"{node.host}:{node.port}" for node in self._cluster.alive})
+
+    # --- topics ---
+
+    def create_topic(
+        self,
+        name: str,
+        partitions: int = DEFAULT,
+        *,
+        replication_factor: int = DEFAULT,
+        configs: Mapping[str, object] | None = None,
+    ) -> None:
+        """Create a topic; -1 means the broker's default. Raise `BrokerError` where Kafka would refuse."""
+        texts = {key: _text(value) for key, value in (configs or {}).items()}
+        self._run(
+            lambda: self._cluster.create_topic(
+                self._cluster.plan_topic(name, partitions, replication_factor, configs=texts)
+            )
+        )
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic with its records; a topic created anew under its name is another one, with another ID."""
+        self._run(lambda: self._cluster.delete_topic(self._cluster.topic(name)))
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """The topics with their numbers of partitions."""
+        return self._run(lambda: {name: len(topic.partitions) for name, topic in self._cluster.topics.items()})
+
+    def topic_id(self, name: str) -> bytes:
+        """Return a topic's ID, 16 bytes."""
+        return self._run(lambda: self._cluster.topic(name).id)
+
+    def records(self, topic: str, partition: int) -> list[Record]:
+        """Return all records of a partition, control records included, in the order of their offsets."""
+
+        def read() -> list[Record]:
+            log = self._cluster.partition(topic, partition).log
+            return [
+                record for batch in log.batches() for record in read_records(batch) if record.offset >= log.start_offset
+            ]
+
+        return self._run(read)
+
+    def batches(self, topic: str, partition: int) -> list[bytes]:
+        """Return the record batches of a partition as they are kept."""
+        return self._run(lambda: [bytes(batch) for batch in self._cluster.partition(topic, partition).log.batches()])
+
+    def offsets(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the first offset of a partition, and the one behind the last."""
+
+        def read() -> tuple[int, int]:
+            log = self._cluster.partition(topic, partition).log
+            return log.start_offset, log.end_offset
+
+        return self._run(read)
+
+    # --- leaders ---
+
+    def leader(self, topic: str, partition: int) -> int:
+        """Return the ID of the node that leads a partition, or -1."""
+        return self._run(lambda: self._cluster.partition(topic, partition).leader)
+
+    def leader_epoch(self, topic: str, partition: int) -> int:
+        """Return a partition's leader epoch."""
+        return self._run(lambda: self._cluster.partition(topic, partition).leader_epoch)
+
+    def move_leader(self, topic: str, partition: int, node: int) -> None:
+        """Make a node lead a partition, with a new leader epoch; where it has no replica, it takes the leader's."""
+        self._run(lambda: self._cluster.move_leader(topic, partition, node))
+
+    # --- on the loop ---
+
+    def _run(self, function: Callable[[], T]) -> T:
+        """Do something on the broker's loop; what it refuses becomes a `BrokerError`."""
+        thread = self._thread
+        if thread is None:
+            raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
+        try:
+            return thread.run(function)
+        except Refused as error:
+            raise BrokerError(error.code, "the embedded broker refused", broker_message=error.message) from None
+
+    def _open(self) -> None:
+        """Listen on all ports and create the topics."""
+        thread, cluster = self._thread, self._cluster
+        assert thread is not None
+        max_frame = cluster.settings.number("socket.request.max.bytes")
+        for node, port in zip(cluster.nodes.values(), self._ports, strict=True):
+            dispatcher = Dispatcher(cluster, node, self.faults, self.requests, thread.loop)
+            self._listeners[node.id] = Listener(thread.loop, node, port, max_frame, dispatcher.serve)
+        for node in cluster.nodes.values():
+            self._start_node(node)
+        for name, partitions in self._topics.items():
+            cluster.create_topic(cluster.plan_topic(name, partitions))
+
+    def _close(self) -> None:
+        """Give all sockets back."""
+        for node in self._cluster.nodes.values():
+            node.up = False
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+
+    def _node(self, node_id: int) -> Node:
+        """Return a node."""
+        node = self._cluster.nodes.get(node_id)
+        if node is None:
+            raise UsageError(f"there is no node {node_id}; there are 1 to {len(self._cluster.nodes)}")
+        return node
+
+    def _start_node(self, node: Node) -> None:
+        """Let a node take part."""
+        if not node.up:
+            self._listeners[node.id].open()
+            self._cluster.node_started(node)
+
+    def _stop_node(self, node: Node) -> None:
+        """Take a node out."""
+        if node.up:
+            self._listeners[node.id].shut()
+            self._cluster.node_stopped(node)
+
+    def _freeze(self, node: int | None, frozen: bool) -> None:
+        """Freeze or thaw one node, or all."""
+        for listener in [self._listeners[self._node(node).id]] if node is not None else self._listeners.values():
+            listener.freeze(frozen)
+
+
+def _text(value: object) -> str:
+    """Return a configuration value as Kafka writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,130 @@
+"""From a frame to its answer: reads the request, lets faults strike, finds the handler."""
+
+import asyncio
+from collections.abc import Callable
+from logging import getLogger
+from typing import Any
+
+from felice.broker.call import Call, Handler
+from felice.broker.cluster import Cluster
+from felice.broker.connection import Answer, Connection, Cut, Frame, Later, Pieces
+from felice.broker.faults import Action, Fault, Faults
+from felice.broker.handlers import HANDLERS
+from felice.broker.handlers.api_versions import refuse_version
+from felice.broker.node import Node
+from felice.broker.refusal import Hangup
+from felice.broker.request_log import RequestLog
+from felice.errors import WireError
+from felice.wire.frames import RequestHeader, decode_request, decode_request_header, encode_response
+from felice.wire.messages.registry import REQUESTS
+from felice.wire.schema import Response
+
+__all__ = ["Dispatcher"]
+
+API_VERSIONS = 18
+
+_log = getLogger("felice.broker")
+
+
+class Dispatcher:
+    """Answers the requests that reach one node."""
+
+    def __init__(
+        self, cluster: Cluster, node: Node, faults: Faults, requests: RequestLog, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._cluster = cluster
+        self._node = node
+        self._faults = faults
+        self._requests = requests
+        self._loop = loop
+
+    def serve(self, connection: Connection, frame: Frame) -> Answer | Later:
+        """Answer one request; raise `Hangup` for what Kafka answers by closing the connection."""
+        try:
+            header = decode_request_header(frame)
+            handler = HANDLERS.get(header.api_key)
+            if handler is None:
+                raise Hangup(f"there is no API {header.api_key} here")
+            request_class = REQUESTS[header.api_key]
+            if not request_class.min_version <= header.api_version <= request_class.max_version:
+                if header.api_key == API_VERSIONS:
+                    return encode_response(refuse_version(), API_VERSIONS, 0, header.correlation_id)
+                raise Hangup(f"there is no version {header.api_version} of {request_class.api_name} here")
+            request = decode_request(frame, header)
+        except WireError as error:
+            raise Hangup(f"its bytes make no sense: {error}") from error
+        call = Call(self._cluster, self._node, header, request, self._loop)
+        self._requests.note(call.api, call.version, self._node.id, call.client_id, header.correlation_id, len(frame))
+        if _log.isEnabledFor(10):
+            _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)
+        if self._faults.active:
+            call.faults = self._faults.strike(call, lambda: handler.partitions(call, request))
+            if any(fault.action is not Action.ERROR for fault in call.faults):
+                return Later(asyncio.ensure_future(self._troubled(call, handler)), _as_it_is)
+        return self._apply(call, handler)
+
+    def _apply(self, call: Call, handler: Handler) -> Answer | Later:
+        """Have a request handled."""
+        answer = handler.handle(call, call.request)
+        if answer is None:
+            return None
+        if isinstance(answer, asyncio.Future):
+            return Later(answer, _encoder(call.header))
+        return _encode(answer, call.header)
+
+    async def _troubled(self, call: Call, handler: Handler) -> Answer:
+        """Handle a request that faults have hit."""
+        for fault in call.faults:
+            match fault.action:
+                case Action.DELAY:
+                    await asyncio.sleep(fault.seconds)
+                case Action.HOLD:
+                    await self._held(fault)
+                case Action.DROP:
+                    raise Hangup(f"a fault dropped {call.api}")
+        answer = self._apply(call, handler)
+        if isinstance(answer, Later):
+            answer = answer.finish(await answer.future)
+        for fault in call.faults:
+            match fault.action:
+                case Action.DELAY_ANSWER:
+                    await asyncio.sleep(fault.seconds)
+                case Action.DROP_ANSWER:
+                    raise Hangup(f"a fault dropped the answer to {call.api}")
+                case Action.CUT if isinstance(answer, list):
+                    return Cut(_first_part(answer, fault.keep))
+        return answer
+
+    async def _held(self, fault: Fault) -> None:
+        """Wait until a fault is removed."""
+        if not fault.removed:
+            removal: asyncio.Future[None] = self._loop.create_future()
+            fault.on_removal.append(lambda: _release(removal))
+            await removal
+
+
+def _encode(response: Response, header: RequestHeader) -> Pieces:
+    """Make the frame of a response."""
+    return encode_response(response, header.api_key, header.api_version, header.correlation_id)
+
+
+def _encoder(header: RequestHeader) -> Callable[[Response], Answer]:
+    """Return what makes the frame of a response when it is there."""
+    return lambda response: _encode(response, header)
+
+
+def _as_it_is(answer: Any) -> Answer:
+    """Return what is an answer already."""
+    return answer  # type: ignore[no-any-return]
+
+
+def _first_part(pieces: Pieces, share: float) -> Pieces:
+    """Return the first bytes of a frame, at least one and not all."""
+    whole = b"".join(pieces)
+    return [whole[: min(max(1, int(len(whole) * share)), len(whole) - 1)]]
+
+
+def _release(removal: "asyncio.Future[None]") -> None:
+    """Let a held request go on, if it is still there."""
+    if not removal.done():
+        removal.set_result(None)

@@ -1,0 +1,76 @@
+"""CreateTopics (KIP-4, KIP-464, KIP-525)."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.cluster import Plan
+from felice.broker.config_entries import topic_entries
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from felice.wire.schema import ZERO_UUID
+
+__all__ = ["HANDLER"]
+
+METADATA_TOPIC = "__cluster_metadata"
+
+Asked: TypeAlias = CreateTopicsRequest.CreatableTopic
+Result: TypeAlias = CreateTopicsResponse.CreatableTopicResult
+
+
+def _handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse:
+    """Create topics, each by itself, or only check them."""
+    named = Counter(asked.name for asked in request.topics)
+    first = {asked.name: asked for asked in request.topics}
+    return CreateTopicsResponse(
+        topics=[_create(call, asked, named[asked.name] > 1, request.validate_only) for asked in first.values()]
+    )
+
+
+def _create(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Result:
+    """Create one topic."""
+    try:
+        call.check_faults(asked.name)
+        if twice:
+            raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
+        if asked.name == METADATA_TOPIC:
+            raise Refused(ErrorCode.INVALID_REQUEST, f"{METADATA_TOPIC} is not for users")
+        plan = call.cluster.plan_topic(
+            asked.name,
+            asked.num_partitions,
+            asked.replication_factor,
+            assignments=[(one.partition_index, one.broker_ids) for one in asked.assignments],
+            configs={config.name: config.value for config in asked.configs},
+        )
+    except Refused as refused:
+        message = refused.message or refused.code.name
+        return Result(name=asked.name, error_code=refused.code, error_message=message, configs=[])
+    topic_id = ZERO_UUID if validate_only else call.cluster.create_topic(plan).id
+    return _created(call, plan, topic_id)
+
+
+def _created(call: Call, plan: Plan, topic_id: bytes) -> Result:
+    """Describe a topic that was created, or could be."""
+    return Result(
+        name=plan.name,
+        topic_id=topic_id,
+        error_message=None,
+        num_partitions=len(plan.replicas),
+        replication_factor=len(plan.replicas[0]),
+        configs=[
+            CreateTopicsResponse.CreatableTopicConfigs(
+                name=entry.setting.name, value=entry.text, config_source=entry.source
+            )
+            for entry in topic_entries(plan.settings, call.cluster.settings)
+        ],
+    )
+
+
+def _partitions(call: Call, request: CreateTopicsRequest) -> Iterable[tuple[str, int]]:
+    """Give the topics' first partitions."""
+    return ((asked.name, 0) for asked in request.topics)
+
+
+HANDLER = Handler(_handle, _partitions)

@@ -1,0 +1,64 @@
+"""DeleteTopics, by name or by ID."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
+from felice.wire.schema import ZERO_UUID
+
+__all__ = ["HANDLER"]
+
+State: TypeAlias = DeleteTopicsRequest.DeleteTopicState
+Result: TypeAlias = DeleteTopicsResponse.DeletableTopicResult
+
+
+def _handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
+    """Delete topics, each by itself."""
+    asked = _asked(request)
+    twice = {key for key, times in Counter((state.name, state.topic_id) for state in asked).items() if times > 1}
+    results = []
+    for name, topic_id in dict.fromkeys((state.name, state.topic_id) for state in asked):
+        try:
+            if (name, topic_id) in twice:
+                raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
+            results.append(_delete(call, name, topic_id))
+        except Refused as refused:
+            message = refused.message or refused.code.name
+            results.append(Result(name=name, topic_id=topic_id, error_code=refused.code, error_message=message))
+    return DeleteTopicsResponse(responses=results)
+
+
+def _delete(call: Call, name: str | None, topic_id: bytes) -> Result:
+    """Delete one topic."""
+    cluster = call.cluster
+    if name is not None and topic_id != ZERO_UUID:
+        raise Refused(ErrorCode.INVALID_REQUEST, "give a name or an ID, not both")
+    if name is None and topic_id == ZERO_UUID:
+        raise Refused(ErrorCode.INVALID_REQUEST, "neither a name nor an ID is given")
+    topic = cluster.topic_by_id(topic_id) if name is None else cluster.topic(name)
+    call.check_faults(topic.name)
+    if not cluster.settings.flag("delete.topic.enable"):
+        raise Refused(ErrorCode.TOPIC_DELETION_DISABLED)
+    cluster.delete_topic(topic)
+    return Result(name=topic.name, topic_id=topic.id)
+
+
+def _asked(request: DeleteTopicsRequest) -> list[State]:
+    """Return the topics of a request, whichever way its version names them."""
+    return request.topics or [State(name=name) for name in request.topic_names]
+
+
+def _partitions(call: Call, request: DeleteTopicsRequest) -> Iterable[tuple[str, int]]:
+    """Give the topics' first partitions."""
+    for state in _asked(request):
+        topic = call.cluster.topics_by_id.get(state.topic_id)
+        name = topic.name if topic is not None else state.name
+        if name is not None:
+            yield name, 0
+
+
+HANDLER = Handler(_handle, _partitions)

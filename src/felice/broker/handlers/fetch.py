@@ -1,0 +1,262 @@
+"""Fetch: reads batches, and waits for them (KIP-74 limits, KIP-227 sessions, KIP-320 epochs, KIP-951 hints)."""
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.partition import Partition
+from felice.broker.refusal import Refused
+from felice.broker.sessions import Exchange, Wanted
+from felice.broker.topics import Topic
+from felice.errors import ErrorCode
+from felice.wire.messages.fetch import FetchRequest, FetchResponse
+
+__all__ = ["HANDLER"]
+
+NOWHERE = -1
+NO_EPOCH = -1
+READ_COMMITTED = 1
+FOLLOWERS_FROM = 11
+HINTS_FROM = 16
+
+Answer: TypeAlias = FetchResponse.PartitionData
+Answers: TypeAlias = list[tuple[Wanted, Answer]]
+
+SESSION_ERRORS = frozenset(
+    {
+        ErrorCode.FETCH_SESSION_ID_NOT_FOUND,
+        ErrorCode.INVALID_FETCH_SESSION_EPOCH,
+        ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR,
+    }
+)
+"""Codes that stand over the whole answer, not beside a partition."""
+
+
+class Reading(NamedTuple):
+    """What was read for a request."""
+
+    answers: Answers
+    size: int
+    """Bytes of records."""
+    urgent: bool
+    """Whether the client is to hear of it at once, however little it is."""
+    partitions: list[Partition]
+    """Those that may yet grow."""
+
+
+def _handle(call: Call, request: FetchRequest) -> "FetchResponse | asyncio.Future[FetchResponse]":
+    """Answer at once if there is enough, or an error, or nothing to wait for; else when there is."""
+    try:
+        code = call.error()
+        if code in SESSION_ERRORS:
+            raise Refused(code)
+        exchange = call.node.sessions.begin(request, call.version)
+    except Refused as refused:
+        return FetchResponse(error_code=refused.code)
+    max_bytes = min(request.max_bytes, call.cluster.settings.number("fetch.max.bytes"))
+    read = partial(_read, call, exchange, max_bytes, request.isolation_level == READ_COMMITTED)
+    reading = read()
+    missing = min(request.min_bytes, max_bytes) - reading.size
+    if missing <= 0 or request.max_wait_ms <= 0 or reading.urgent or not exchange.wanted:
+        return _respond(call, exchange, reading.answers)
+    return Poll(call, exchange, read, request, reading).future
+
+
+class Poll:
+    """A request that waits for its partitions to grow. Registered with them until its future is done."""
+
+    __slots__ = ("_call", "_exchange", "_least", "_looking", "_missing", "_partitions", "_read", "_timer", "future")
+
+    def __init__(
+        self, call: Call, exchange: Exchange, read: "partial[Reading]", request: FetchRequest, reading: Reading
+    ) -> None:
+        self._call = call
+        self._exchange = exchange
+        self._read = read
+        self._least = min(request.min_bytes, call.cluster.settings.number("fetch.max.bytes"), request.max_bytes)
+        self._missing = self._least - reading.size
+        self._partitions: list[Partition] = []
+        self._looking = False
+        self.future: asyncio.Future[FetchResponse] = call.loop.create_future()
+        self._timer = call.loop.call_later(request.max_wait_ms / 1000, self._time_up)
+        self._watch(reading.partitions)
+        self.future.add_done_callback(self._over)
+
+    def grew(self, size: int) -> None:
+        """Count what comes, and look when it may be enough."""
+        self._missing -= size
+        if self._missing <= 0:
+            self.changed()
+
+    def changed(self) -> None:
+        """Look soon, once for all that happens in this round of the loop."""
+        if not self._looking:
+            self._looking = True
+            self._call.loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Answer if there is enough now."""
+        self._looking = False
+        if self.future.done():
+            return
+        reading = self._read()
+        self._missing = self._least - reading.size
+        if self._missing <= 0 or reading.urgent:
+            self._answer(reading)
+        else:
+            self._watch(reading.partitions)
+
+    def _time_up(self) -> None:
+        """Answer with what there is."""
+        if not self.future.done():
+            self._answer(self._read())
+
+    def _answer(self, reading: Reading) -> None:
+        """Finish."""
+        try:
+            self.future.set_result(_respond(self._call, self._exchange, reading.answers))
+        except Exception as error:
+            self.future.set_exception(error)
+
+    def _watch(self, partitions: list[Partition]) -> None:
+        """Be told of these partitions, and of no others."""
+        for partition in self._partitions:
+            partition.watchers.discard(self)
+        self._partitions = partitions
+        for partition in partitions:
+            partition.watchers.add(self)
+
+    def _over(self, future: "asyncio.Future[FetchResponse]") -> None:
+        """Take back what was registered, also where the connection is gone and the future cancelled."""
+        self._timer.cancel()
+        self._watch([])
+
+
+def _read(call: Call, exchange: Exchange, max_bytes: int, committed: bool) -> Reading:
+    """Read all partitions in their order, until `max_bytes` are reached."""
+    answers: Answers = []
+    partitions: list[Partition] = []
+    size, urgent = 0, False
+    for wanted in exchange.wanted.values():
+        try:
+            topic = _topic(call, wanted.topic)
+            if topic is None:
+                by_id = isinstance(wanted.topic, bytes)
+                raise Refused(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            if call.faults:
+                call.check_faults(topic.name, wanted.index)
+            partition = _readable(call, topic, wanted)
+            # The first partition that has anything gives one batch at least, whatever its size (KIP-74).
+            answer = _read_partition(partition, wanted, max_bytes - size, size == 0, committed)
+            partitions.append(partition)
+        except Refused as refused:
+            answer = _refused(call, wanted, refused)
+        size += len(answer.records or b"")
+        urgent = urgent or answer.error_code != 0 or answer.diverging_epoch.epoch != NO_EPOCH
+        answers.append((wanted, answer))
+    return Reading(answers, size, urgent, partitions)
+
+
+def _topic(call: Call, key: str | bytes) -> Topic | None:
+    """Return the topic of this name or ID."""
+    return call.cluster.topics_by_id.get(key) if isinstance(key, bytes) else call.cluster.topics.get(key)
+
+
+def _readable(call: Call, topic: Topic, wanted: Wanted) -> Partition:
+    """Return a partition that this node may be read from: it leads it, or (KIP-392) has a replica in sync."""
+    partition = topic.partition(wanted.index)
+    if partition is None:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    node_id = call.node.id
+    if node_id in partition.replicas:
+        partition.check_epoch(wanted.leader_epoch)
+    if partition.leader != node_id and (call.version < FOLLOWERS_FROM or node_id not in partition.in_sync):
+        raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    return partition
+
+
+def _read_partition(partition: Partition, wanted: Wanted, room: int, at_least_one: bool, committed: bool) -> Answer:
+    """Read one partition."""
+    log = partition.log
+    answer = Answer(
+        partition_index=wanted.index,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=partition.last_stable_offset,
+        log_start_offset=log.start_offset,
+        aborted_transactions=[] if committed else None,
+        records=b"",
+    )
+    if wanted.last_epoch != NO_EPOCH:
+        epoch, end = partition.epochs.end_of(wanted.last_epoch, log.end_offset)
+        if epoch == NO_EPOCH:
+            raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+        if epoch < wanted.last_epoch or end < wanted.offset:
+            answer.diverging_epoch = FetchResponse.EpochEndOffset(epoch=epoch, end_offset=end)
+            return answer
+    if not log.start_offset <= wanted.offset <= log.end_offset:
+        raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+    until = partition.last_stable_offset if committed else partition.high_watermark
+    answer.records = log.read(
+        wanted.offset, until=until, max_bytes=max(0, min(wanted.max_bytes, room)), at_least_one=at_least_one
+    )
+    return answer
+
+
+def _refused(call: Call, wanted: Wanted, refused: Refused) -> Answer:
+    """Return the answer of a partition that cannot be read."""
+    answer = Answer(
+        partition_index=wanted.index,
+        error_code=refused.code,
+        high_watermark=NOWHERE,
+        aborted_transactions=None,
+        records=b"",
+    )
+    if call.version >= HINTS_FROM and refused.code in (
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.FENCED_LEADER_EPOCH,
+    ):
+        topic = _topic(call, wanted.topic)
+        partition = topic.partition(wanted.index) if topic is not None else None
+        if partition is not None:
+            answer.current_leader = FetchResponse.LeaderIdAndEpoch(
+                leader_id=partition.leader, leader_epoch=partition.leader_epoch
+            )
+    return answer
+
+
+def _respond(call: Call, exchange: Exchange, answers: Answers) -> FetchResponse:
+    """Put an answer together: of the partitions that have something to say, by topic."""
+    session_id, told = exchange.tell(answers)
+    response = FetchResponse(session_id=session_id if call.version >= 7 else 0)
+    hinted: set[int] = set()
+    for wanted, answer in told:
+        last = response.responses[-1] if response.responses else None
+        if last is None or wanted.topic not in (last.topic_id, last.topic):
+            last = (
+                FetchResponse.FetchableTopicResponse(topic_id=wanted.topic)
+                if isinstance(wanted.topic, bytes)
+                else FetchResponse.FetchableTopicResponse(topic=wanted.topic)
+            )
+            response.responses.append(last)
+        last.partitions.append(answer)
+        leader = call.cluster.nodes.get(answer.current_leader.leader_id)
+        if leader is not None and leader.id not in hinted:
+            hinted.add(leader.id)
+            response.node_endpoints.append(
+                FetchResponse.NodeEndpoint(node_id=leader.id, host=leader.host, port=leader.port, rack=leader.rack)
+            )
+    return response
+
+
+def _partitions(call: Call, request: FetchRequest) -> Iterable[tuple[str, int]]:
+    """Give the partitions that are read, those that the session remembers included."""
+    for key, index in call.node.sessions.wanted_by(request, call.version):
+        if isinstance(key, str):
+            yield key, index
+        elif key in call.cluster.topics_by_id:
+            yield call.cluster.topics_by_id[key].name, index
+
+
+HANDLER = Handler(_handle, _partitions)

@@ -1,0 +1,57 @@
+"""FindCoordinator: which node coordinates a group, a transactional ID or a share group's partition."""
+
+import re
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+
+__all__ = ["HANDLER"]
+
+SHARE = 2
+SHARE_FROM = 6
+BATCHED_FROM = 4
+KEY_TYPES = (0, 1, SHARE)
+NOBODY = -1
+
+Coordinator: TypeAlias = FindCoordinatorResponse.Coordinator
+
+_share_key = re.compile(r".+:[A-Za-z0-9_-]{22}:\d+\Z")
+
+
+def _handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
+    """Name a node that is up for each key."""
+    if call.version >= BATCHED_FROM:
+        return FindCoordinatorResponse(
+            coordinators=[_find(call, request.key_type, key) for key in request.coordinator_keys]
+        )
+    found = _find(call, request.key_type, request.key)
+    return FindCoordinatorResponse(
+        error_code=found.error_code,
+        error_message=found.error_message if found.error_code else ErrorCode.NONE.name,
+        node_id=found.node_id,
+        host=found.host,
+        port=found.port,
+    )
+
+
+def _find(call: Call, key_type: int, key: str) -> Coordinator:
+    """Find the coordinator of one key."""
+    try:
+        call.check_faults(None)
+        if key_type not in KEY_TYPES or (key_type == SHARE and call.version < SHARE_FROM):
+            raise Refused(ErrorCode.INVALID_REQUEST, f"there is no key type {key_type}")
+        if key_type == SHARE and not _share_key.match(key):
+            raise Refused(ErrorCode.INVALID_REQUEST, f"{key!r} is not of the form group:topicID:partition")
+        node = call.cluster.coordinator(key)
+        if node is None:
+            raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
+    except Refused as refused:
+        message = refused.message or refused.code.name
+        return Coordinator(key=key, node_id=NOBODY, port=NOBODY, error_code=refused.code, error_message=message)
+    return Coordinator(key=key, node_id=node.id, host=node.host, port=node.port, error_message=None)
+
+
+HANDLER = Handler(_handle, no_partitions)

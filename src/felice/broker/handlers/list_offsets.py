@@ -1,0 +1,108 @@
+"""ListOffsets: the ends of a log, and its records by time."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.partition import Partition
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
+
+__all__ = ["HANDLER"]
+
+
+class Special(IntEnum):
+    """What a timestamp below zero asks for."""
+
+    LATEST = -1
+    EARLIEST = -2
+    MAX_TIMESTAMP = -3
+    EARLIEST_LOCAL = -4
+    LATEST_TIERED = -5
+    EARLIEST_PENDING_UPLOAD = -6
+
+
+SINCE: Mapping[int, int] = {
+    Special.LATEST: 1,
+    Special.EARLIEST: 1,
+    Special.MAX_TIMESTAMP: 7,
+    Special.EARLIEST_LOCAL: 8,
+    Special.LATEST_TIERED: 9,
+    Special.EARLIEST_PENDING_UPLOAD: 11,
+}
+"""The versions that brought what is no time (KIP-734, KIP-405, KIP-1005, KIP-1023)."""
+NOWHERE = -1
+NO_TIME = -1
+READ_COMMITTED = 1
+
+Asked: TypeAlias = ListOffsetsRequest.ListOffsetsPartition
+Found: TypeAlias = ListOffsetsResponse.ListOffsetsPartitionResponse
+
+
+def _handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse:
+    """Look the offsets up; a partition that is named twice is refused."""
+    named = Counter(_partitions(call, request))
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsResponse.ListOffsetsTopicResponse(
+                name=topic.name,
+                partitions=[
+                    _look_up(
+                        call, topic.name, asked, request.isolation_level, named[topic.name, asked.partition_index] > 1
+                    )
+                    for asked in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _look_up(call: Call, topic: str, asked: Asked, isolation: int, twice: bool) -> Found:
+    """Look up one partition's offset."""
+    try:
+        if twice:
+            raise Refused(ErrorCode.INVALID_REQUEST)
+        if asked.timestamp < 0 and call.version < SINCE.get(asked.timestamp, call.version + 1):
+            raise Refused(ErrorCode.UNSUPPORTED_VERSION)
+        partition = call.led_partition(topic, asked.partition_index, asked.current_leader_epoch)
+    except Refused as refused:
+        return Found(partition_index=asked.partition_index, error_code=refused.code)
+    offset, time, epoch = _find(partition, asked.timestamp, isolation)
+    return Found(
+        partition_index=asked.partition_index,
+        offset=offset,
+        timestamp=time,
+        leader_epoch=epoch if call.version >= 4 else NOWHERE,
+    )
+
+
+def _find(partition: Partition, timestamp: int, isolation: int) -> tuple[int, int, int]:
+    """Return an offset, its record's timestamp and its leader epoch; -1 for what there is not."""
+    log = partition.log
+    end = partition.last_stable_offset if isolation == READ_COMMITTED else partition.high_watermark
+    match timestamp:
+        case Special.LATEST:
+            return end, NO_TIME, partition.leader_epoch
+        case Special.EARLIEST | Special.EARLIEST_LOCAL:  # nothing is tiered, so all that there is is local
+            return log.start_offset, NO_TIME, partition.epochs.of(log.start_offset)
+        case Special.LATEST_TIERED | Special.EARLIEST_PENDING_UPLOAD:
+            return NOWHERE, NO_TIME, NOWHERE
+        case Special.MAX_TIMESTAMP:
+            found = log.latest_stamped()
+        case _:
+            found = log.first_since(timestamp)
+    if found is None or found[0] >= end:
+        return NOWHERE, NO_TIME, NOWHERE
+    return *found, partition.epochs.of(found[0])
+
+
+def _partitions(call: Call, request: ListOffsetsRequest) -> Iterable[tuple[str, int]]:
+    """Give the partitions that are named."""
+    return ((topic.name, asked.partition_index) for topic in request.topics for asked in topic.partitions)
+
+
+HANDLER = Handler(_handle, _partitions)

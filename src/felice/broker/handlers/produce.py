@@ -1,0 +1,107 @@
+"""Produce: appends record batches to partitions."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.admission import admit
+from felice.broker.call import Call, Handler
+from felice.broker.partition import Partition
+from felice.broker.refusal import Hangup, Refused
+from felice.broker.topics import Topic
+from felice.errors import ErrorCode
+from felice.wire.messages.produce import ProduceRequest, ProduceResponse
+
+__all__ = ["HANDLER"]
+
+NO_ACKS = 0
+ALL_IN_SYNC = -1
+NOWHERE = -1
+IDS_FROM = 13
+HINTS_FROM = 10
+
+Asked: TypeAlias = ProduceRequest.PartitionProduceData
+Result: TypeAlias = ProduceResponse.PartitionProduceResponse
+LeaderIdAndEpoch: TypeAlias = ProduceResponse.LeaderIdAndEpoch
+
+
+def _handle(call: Call, request: ProduceRequest) -> ProduceResponse | None:
+    """Append what can be appended; without acks, a failure closes the connection, as there is no answer to tell it."""
+    response = ProduceResponse()
+    failed: list[Refused] = []
+    for data in request.topic_data:
+        results = [_append(call, request, data, asked, response, failed) for asked in data.partition_data]
+        response.responses.append(
+            ProduceResponse.TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=results)
+        )
+    if request.acks != NO_ACKS:
+        return response
+    if failed:
+        raise Hangup(f"a Produce request without acks failed: {failed[0]}")
+    return None
+
+
+def _append(
+    call: Call,
+    request: ProduceRequest,
+    data: ProduceRequest.TopicProduceData,
+    asked: Asked,
+    response: ProduceResponse,
+    failed: list[Refused],
+) -> Result:
+    """Append to one partition."""
+    topic: Topic | None = None
+    try:
+        if request.acks not in (NO_ACKS, 1, ALL_IN_SYNC):
+            raise Refused(ErrorCode.INVALID_REQUIRED_ACKS)
+        cluster = call.cluster
+        topic = cluster.topic_by_id(data.topic_id) if call.version >= IDS_FROM else cluster.topic(data.name)
+        partition = call.led_partition(topic.name, asked.index)
+        if topic.is_internal:
+            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        settings = topic.settings
+        if request.acks == ALL_IN_SYNC and len(partition.in_sync) < settings.number("min.insync.replicas"):
+            raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS)
+        offset, append_time = admit(asked.records, partition, settings, call.version, cluster.clock.time_ms())
+        return Result(
+            index=asked.index,
+            base_offset=offset,
+            log_append_time_ms=append_time,
+            log_start_offset=partition.log.start_offset,
+        )
+    except Refused as refused:
+        failed.append(refused)
+        found = topic.partition(asked.index) if topic is not None else None
+        return _refused(call, asked.index, found, refused, response)
+
+
+def _refused(
+    call: Call, index: int, partition: Partition | None, refused: Refused, response: ProduceResponse
+) -> Result:
+    """Say why nothing was appended; where another node leads, say which (KIP-951)."""
+    result = Result(index=index, error_code=refused.code, base_offset=NOWHERE, error_message=refused.shown)
+    if partition is not None and refused.position_known:
+        result.log_start_offset = partition.log.start_offset
+    result.record_errors = [
+        ProduceResponse.BatchIndexAndErrorMessage(batch_index=number, batch_index_error_message=reason)
+        for number, reason in refused.records
+    ]
+    if refused.code == ErrorCode.NOT_LEADER_OR_FOLLOWER and partition is not None and call.version >= HINTS_FROM:
+        result.current_leader = LeaderIdAndEpoch(leader_id=partition.leader, leader_epoch=partition.leader_epoch)
+        node = call.cluster.nodes.get(partition.leader)
+        if node is not None and all(known.node_id != node.id for known in response.node_endpoints):
+            response.node_endpoints.append(
+                ProduceResponse.NodeEndpoint(node_id=node.id, host=node.host, port=node.port, rack=node.rack)
+            )
+    return result
+
+
+def _partitions(call: Call, request: ProduceRequest) -> Iterable[tuple[str, int]]:
+    """Give the partitions that are written to."""
+    for data in request.topic_data:
+        topic = call.cluster.topics_by_id.get(data.topic_id)
+        name = data.name if topic is None else topic.name
+        for asked in data.partition_data:
+            yield name, asked.index
+
+
+HANDLER = Handler(_handle, _partitions)

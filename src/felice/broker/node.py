@@ -1,0 +1,23 @@
+"""One node of the virtual cluster."""
+
+from felice.broker.sessions import FetchSessions
+
+__all__ = ["Node"]
+
+
+class Node:
+    """A node: its ID, where it is reached, and whether it is up."""
+
+    __slots__ = ("host", "id", "port", "rack", "sessions", "up")
+
+    def __init__(self, node_id: int, host: str, sessions: FetchSessions, rack: str | None = None) -> None:
+        self.id = node_id
+        self.host = host
+        self.port = 0
+        self.rack = rack
+        self.sessions = sessions
+        self.up = False
+
+    def __repr__(self) -> str:
+        """Return ID and address."""
+        return f"<node {self.id} at {self.host}:{self.port}>"

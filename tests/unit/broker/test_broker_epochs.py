@@ -1,0 +1,50 @@
+"""Leader epochs of a partition."""
+
+from felice.broker.epochs import UNDEFINED, LeaderEpochs
+
+
+def history(*entries: tuple[int, int]) -> LeaderEpochs:
+    """Epochs with the offsets they begin at."""
+    epochs = LeaderEpochs()
+    for epoch, start in entries:
+        epochs.assign(epoch, start)
+    return epochs
+
+
+def test_an_epoch_ends_where_the_next_one_begins() -> None:
+    """The end of an epoch is the start of the one behind it, and of the latest the end of the log."""
+    epochs = history((0, 0), (1, 10), (4, 25))
+    assert epochs.end_of(0, 40) == (0, 10)
+    assert epochs.end_of(1, 40) == (1, 25)
+    assert epochs.end_of(4, 40) == (4, 40)
+
+
+def test_a_missing_epoch_is_answered_with_the_one_before() -> None:
+    """Of epochs that wrote nothing here the largest smaller one counts (KIP-279)."""
+    assert history((0, 0), (1, 10), (4, 25)).end_of(3, 40) == (1, 25)
+
+
+def test_unknown_epochs() -> None:
+    """A newer epoch than any, and none at all, have no end; an older one than any ends where the first begins."""
+    epochs = history((2, 5), (3, 9))
+    assert epochs.end_of(7, 40) == (UNDEFINED, UNDEFINED)
+    assert epochs.end_of(UNDEFINED, 40) == (UNDEFINED, UNDEFINED)
+    assert epochs.end_of(1, 40) == (1, 5)
+
+
+def test_an_epoch_without_records_is_forgotten() -> None:
+    """Leaders that change without a record between them leave only the last."""
+    epochs = history((0, 0), (1, 10), (2, 10), (3, 10))
+    assert epochs.end_of(2, 30) == (0, 10)
+    assert epochs.latest == 3
+    assert epochs.of(10) == 3
+    assert epochs.of(9) == 0
+
+
+def test_deleting_records_moves_the_first_epoch() -> None:
+    """Epochs before the log's start go; the one across it begins there."""
+    epochs = history((0, 0), (1, 10), (2, 20))
+    epochs.advance(15)
+    assert epochs.of(15) == 1
+    assert epochs.of(14) == UNDEFINED
+    assert epochs.end_of(0, 30) == (0, 15)
