@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from felice.clock import Clock
 from felice.cluster.framing import FrameReader
 from felice.cluster.negotiation import BrokerVersions, refused
-from felice.cluster.transport import Piece, Transport
+from felice.cluster.transport import Piece, Transport, os_reason
 from felice.errors import BrokerError, ClosedError, ConnectionLost, FeliceError, RequestTimeout, WireError
 from felice.wire.frames import decode_response, encode_request, response_correlation_id
 from felice.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -394,7 +394,7 @@ class Connection:
         elif isinstance(error, FeliceError):
             what, hint = error.message, error.hint
         else:
-            what, hint = _os_reason(error), ""
+            what, hint = os_reason(error), ""
         self.reason = what
         waiting = [*self._in_flight, *self._held]
         self._in_flight.clear()
@@ -422,11 +422,6 @@ class Connection:
         )
         failure.__cause__ = cause
         return failure
-
-
-def _os_reason(error: Exception) -> str:
-    """Return an operating system's error in its own words."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from felice.clock import Clock
 from felice.cluster.backoff import Backoff
 from felice.cluster.connection import Connection
 from felice.cluster.resolver import Resolver
-from felice.cluster.transport import SocketAddress, TransportOptions, open_socket
+from felice.cluster.transport import SocketAddress, TransportOptions, open_socket, os_reason
 from felice.config import Address, ClientConfig
 from felice.errors import BrokerError, ClosedError, ConnectError, FeliceError
 from felice.events import ConnectionClosed, ConnectionFailed, ConnectionOpened, EventBus, Throttled
@@ -32,6 +32,7 @@ class Role(Enum):
     CONTROL = "control"
     PRODUCE = "produce"
     FETCH = "fetch"
+    FETCH_SIDE = "fetch beside a long poll"
     COORDINATOR = "coordinator"
 
 
@@ -172,8 +173,7 @@ class Link:
         except TimeoutError as error:
             raise ConnectError(f"{self.name()}: the name {address.host} was not resolved in time") from error
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise ConnectError(f"{self.name()}: cannot resolve {address.host}: {reason}") from error
+            raise ConnectError(f"{self.name()}: cannot resolve {address.host}: {os_reason(error)}") from error
         if not found:
             raise ConnectError(f"{self.name()}: {address.host} has no address")
         failure: FeliceError | None = None
@@ -198,7 +198,7 @@ class Link:
         except TimeoutError as error:
             raise ConnectError(f"{where}: no answer within {timeout:.3g} s") from error
         except OSError as error:
-            raise ConnectError(f"{where} failed: {error.strerror or error}") from error
+            raise ConnectError(f"{where} failed: {os_reason(error)}") from error
         connection = Connection(
             loop,
             sock,

@@ -7,6 +7,7 @@ until its deadline. Every wait has a deadline, and the error at its end tells wh
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from random import Random
 from typing import Final, TypeVar
@@ -176,30 +177,40 @@ class Cluster:
         return self.metadata.hint(topic, partition, leader_id, epoch, endpoints)
 
     async def wait_for_topic(self, name: str, deadline: float) -> TopicView:
-        """Return a topic's view once it has one without an error.
+        """Return a topic's view once it has one without an error; `want_topics` keeps it in the picture afterwards.
 
         Raises BrokerError where waiting cannot help (an invalid name, no permission), and DeadlineExceeded.
         """
-        self._refresher.want([name])
-        try:
-            while True:
-                view = self.metadata.topic(name)
-                if view is not None and not view.error:
-                    return view
-                if view is not None and view.error in HOPELESS:
-                    raise BrokerError(view.error, f"looking for topic {name}")
-                await self._turn(deadline, self.explain(name))
-        finally:
-            self._refresher.unwant([name])
+        with self._wanting(name):
+            return await self._topic(name, deadline)
 
     async def wait_for_leader(self, topic: str, partition: int, deadline: float) -> PartitionView:
         """Return a partition's view once it has a leader; raises as `wait_for_topic` does."""
+        with self._wanting(topic):
+            while True:
+                view = await self._topic(topic, deadline)
+                if partition < len(view.partitions) and view.partitions[partition].leader >= 0:
+                    return view.partitions[partition]
+                self.request_refresh(f"no leader for {topic}-{partition}")
+                await self._turn(deadline, self.explain(topic, partition))
+
+    @contextmanager
+    def _wanting(self, topic: str) -> Iterator[None]:
+        """Keep a topic in the picture for a while."""
+        self._refresher.want([topic])
+        try:
+            yield
+        finally:
+            self._refresher.unwant([topic])
+
+    async def _topic(self, name: str, deadline: float) -> TopicView:
         while True:
-            view = await self.wait_for_topic(topic, deadline)
-            if partition < len(view.partitions) and view.partitions[partition].leader >= 0:
-                return view.partitions[partition]
-            self.request_refresh(f"no leader for {topic}-{partition}")
-            await self._turn(deadline, self.explain(topic, partition))
+            view = self.metadata.topic(name)
+            if view is not None and not view.error:
+                return view
+            if view is not None and view.error in HOPELESS:
+                raise BrokerError(view.error, f"looking for topic {name}")
+            await self._turn(deadline, self.explain(name))
 
     def explain(self, topic: str, partition: int | None = None) -> str:
         """Say what is missing to reach a topic or partition, and what was tried last: for an error's text."""

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 
 from felice.errors import WireError
 
-__all__ = ["Receiver", "SocketAddress", "Transport", "TransportOptions", "open_socket"]
+__all__ = ["Receiver", "SocketAddress", "Transport", "TransportOptions", "open_socket", "os_reason"]
 
 Piece: TypeAlias = bytes | bytearray | memoryview
 Done: TypeAlias = Callable[[Exception | None], object]
@@ -87,6 +87,13 @@ async def open_socket(
         sock.close()
         raise
     return sock
+
+
+def os_reason(error: Exception) -> str:
+    """Return an operating system's error in its own words (asyncio puts others into those of a failed connect)."""
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class Receiver(Protocol):

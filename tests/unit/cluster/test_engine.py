@@ -412,7 +412,7 @@ def test_row_41_at_exit_clients_are_drained_and_what_is_left_is_told() -> None:
             def drain_at_exit(self, deadline):
                 assert 0 < deadline - time.monotonic() <= 5
                 engine.run(flush, timeout=2)
-                engine.callbacks.post(print, "called back", flush=True)
+                engine.callbacks.post(print, "called back")
                 return self.left
 
         class Broken(Client):
