@@ -6,7 +6,6 @@ consumer reads them back, and each must be, at the offset that its delivery name
 """
 
 import importlib.util
-import secrets
 import statistics
 import time
 import zipfile
@@ -15,25 +14,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from random import Random
 from typing import Self
 
 import click
-from felice.cluster.router import CONTROLLER, Cluster
-from felice.wire.messages.create_topics import CreateTopicsRequest
-from felice.wire.messages.delete_topics import DeleteTopicsRequest
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from scratch import scratch_topic
 
 from felice import Consumer, Producer
 from felice.broker import Broker
-from felice.clock import SystemClock
-from felice.cluster.engine import Engine
-from felice.config import ClientConfig
-from felice.errors import broker_error
-from felice.events import EventBus
 
 PARTITIONS = 4
 LONE = 500  # the first rows are sent one by one, each awaited, to time a lone record
@@ -203,39 +194,6 @@ def show_figures(produced: float, consumed: float, latencies: list[float], start
     console.print(table)
 
 
-@contextmanager
-def topic_on(servers: str) -> Iterator[str]:
-    """Create a topic for this run on a cluster and delete it afterwards.
-
-    There is no admin client yet: the two requests go straight through felice's cluster layer.
-    """
-    name = f"felice-demo-{secrets.token_hex(4)}"
-    clock = SystemClock()
-    engine = Engine.current()
-    cluster = Cluster(
-        ClientConfig(bootstrap_servers=servers), engine=engine, clock=clock, random=Random(), events=EventBus()
-    )
-    topic = CreateTopicsRequest.CreatableTopic(name=name, num_partitions=PARTITIONS, replication_factor=-1)
-
-    async def create() -> None:
-        await cluster.start()
-        request = CreateTopicsRequest(topics=[topic], timeout_ms=20_000)
-        answer = await cluster.call(request, node=CONTROLLER, deadline=clock.monotonic() + 30)
-        if answer.topics[0].error_code:
-            raise broker_error(answer.topics[0].error_code, f"creating the topic {name}")
-
-    async def delete() -> None:
-        request = DeleteTopicsRequest(topic_names=[name], timeout_ms=20_000)
-        await cluster.call(request, node=CONTROLLER, deadline=clock.monotonic() + 30, version_cap=5)
-        await cluster.close(clock.monotonic() + 5)
-
-    engine.run(create)
-    try:
-        yield name
-    finally:
-        engine.run(delete)
-
-
 @click.command(help=__doc__)
 @click.option("--kafka", metavar="HOST:PORT", help="Use this cluster, in a new topic that is deleted afterwards.")
 @click.option("--limit", type=click.IntRange(min=LONE), help="Send only so many flights.")
@@ -254,7 +212,7 @@ def main(kafka: str | None, limit: int | None) -> None:
             topic = "flights"
             console.print(f"felice's own broker listens on {servers}")
         else:
-            servers, topic = kafka, stack.enter_context(topic_on(kafka))
+            servers, topic = kafka, stack.enter_context(scratch_topic(kafka, PARTITIONS))
             console.print(f"the cluster is {servers}, the topic {topic}")
         places, produced, latencies = produce(servers, topic, flights)
         airlines, consumed = consume(servers, topic, flights, places)
