@@ -14,6 +14,7 @@ from felice.wire.messages.create_topics import CreateTopicsRequest
 from felice.wire.messages.fetch import FetchRequest, FetchResponse
 from felice.wire.messages.metadata import MetadataRequest, MetadataResponse
 from felice.wire.messages.produce import ProduceRequest
+from felice.wire.messages.registry import REQUESTS
 from felice.wire.schema import Message, Struct, Versions, array, binary, boolean, int8, int32, string, struct, uuid
 from felice.wire.schema.notation import parse
 
@@ -136,8 +137,8 @@ def test_null_in_a_version_that_cannot_say_it_is_an_error_that_names_the_version
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        (FetchRequest(max_wait_ms=2**31), "max_wait_ms is 2147483648, not a int32"),
-        (FetchRequest(isolation_level="1"), "isolation_level is '1', not a int8"),
+        (FetchRequest(max_wait_ms=2**31), "max_wait_ms is 2147483648, not an int32"),
+        (FetchRequest(isolation_level="1"), "isolation_level is '1', not an int8"),
         (FetchRequest(rack_id=b"b1"), "rack_id is b'b1', not a str"),
         (FetchRequest(rack_id="\ud800"), "no UTF-8"),
         (FetchRequest(rack_id="x" * 32768), "32768 bytes of UTF-8"),
@@ -228,7 +229,7 @@ def test_a_tagged_field_is_as_long_as_its_size_says(size: int) -> None:
 
 def test_a_length_beyond_the_end_is_refused_even_where_more_may_follow() -> None:
     """A slice would be cut without a word."""
-    with pytest.raises(WireError, match="ApiVersionsRequest.client_software_version claims 9, and 2 bytes are left"):
+    with pytest.raises(WireError, match=r"ApiVersionsRequest.client_software_version claims 9, and 2 bytes are left"):
         ApiVersionsRequest.decode(bytes.fromhex("01 0a 6869"), 3, allow_trailing=True)
 
 
@@ -270,6 +271,22 @@ def test_declarations_that_cannot_hold_are_refused() -> None:
         array(schema.records, "0+")
     with pytest.raises(TypeError, match="have an end"):
         type(Struct)("Bad", (Message,), {}, versions="0+")
+
+
+def structs_in(struct: type[Struct]) -> list[type[Struct]]:
+    """All structs inside a struct, in any depth."""
+    inner = [(f.of if f.type == "array" else f) for f in struct.__fields__]
+    found = [field.of for field in inner if field.type == "struct"]
+    return found + [deeper for one in found for deeper in structs_in(one)]
+
+
+def test_every_struct_is_an_attribute_of_its_message() -> None:
+    """Nested ones under a short name too, as `ProduceRequest.PartitionProduceData`."""
+    assert ProduceRequest.PartitionProduceData is ProduceRequest.TopicProduceData.PartitionProduceData
+    for request in REQUESTS.values():
+        for message in (request, request.response):
+            for struct in structs_in(message):
+                assert getattr(message, struct.__name__) is struct
 
 
 def test_importing_a_message_compiles_nothing() -> None:

@@ -4,9 +4,7 @@ Since version 4, -1 partitions or replicas mean the broker's default (KIP-464); 
 6 may be throttled (KIP-599), 7 answers with topic IDs (KIP-516).
 """
 
-from typing import TypeAlias
-
-from felice.wire.schema import Request, Response, Struct, array, boolean, int8, int16, int32, string, uuid
+from felice.wire.schema import Alias, Request, Response, Struct, array, boolean, int8, int16, int32, string, uuid
 
 __all__ = ["CreateTopicsRequest", "CreateTopicsResponse"]
 
@@ -27,8 +25,8 @@ class CreateTopicsRequest(Request["CreateTopicsResponse"], key=19, versions="2-7
         assignments: list[CreatableReplicaAssignment] = array(CreatableReplicaAssignment, "0+")
         configs: list[CreatableTopicConfig] = array(CreatableTopicConfig, "0+")
 
-    CreatableReplicaAssignment: TypeAlias = CreatableTopic.CreatableReplicaAssignment
-    CreatableTopicConfig: TypeAlias = CreatableTopic.CreatableTopicConfig
+    CreatableReplicaAssignment = Alias[CreatableTopic.CreatableReplicaAssignment]
+    CreatableTopicConfig = Alias[CreatableTopic.CreatableTopicConfig]
 
     topics: list[CreatableTopic] = array(CreatableTopic, "0+")
     timeout_ms: int = int32("0+", default=60000)
@@ -53,7 +51,7 @@ class CreateTopicsResponse(Response, answers=CreateTopicsRequest):
         replication_factor: int = int16("5+", default=-1, ignorable=True)
         configs: list[CreatableTopicConfigs] | None = array(CreatableTopicConfigs, "5+", nullable="5+", ignorable=True)
 
-    CreatableTopicConfigs: TypeAlias = CreatableTopicResult.CreatableTopicConfigs
+    CreatableTopicConfigs = Alias[CreatableTopicResult.CreatableTopicConfigs]
 
     throttle_time_ms: int = int32("2+", ignorable=True)
     topics: list[CreatableTopicResult] = array(CreatableTopicResult, "0+")

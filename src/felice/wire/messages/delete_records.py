@@ -3,9 +3,7 @@
 The offset -1 means the high watermark.
 """
 
-from typing import TypeAlias
-
-from felice.wire.schema import Request, Response, Struct, array, int16, int32, int64, string
+from felice.wire.schema import Alias, Request, Response, Struct, array, int16, int32, int64, string
 
 __all__ = ["DeleteRecordsRequest", "DeleteRecordsResponse"]
 
@@ -19,7 +17,7 @@ class DeleteRecordsRequest(Request["DeleteRecordsResponse"], key=21, versions="0
         name: str = string("0+")
         partitions: list[DeleteRecordsPartition] = array(DeleteRecordsPartition, "0+")
 
-    DeleteRecordsPartition: TypeAlias = DeleteRecordsTopic.DeleteRecordsPartition
+    DeleteRecordsPartition = Alias[DeleteRecordsTopic.DeleteRecordsPartition]
 
     topics: list[DeleteRecordsTopic] = array(DeleteRecordsTopic, "0+")
     timeout_ms: int = int32("0+")
@@ -35,7 +33,7 @@ class DeleteRecordsResponse(Response, answers=DeleteRecordsRequest):
         name: str = string("0+")
         partitions: list[DeleteRecordsPartitionResult] = array(DeleteRecordsPartitionResult, "0+")
 
-    DeleteRecordsPartitionResult: TypeAlias = DeleteRecordsTopicResult.DeleteRecordsPartitionResult
+    DeleteRecordsPartitionResult = Alias[DeleteRecordsTopicResult.DeleteRecordsPartitionResult]
 
     throttle_time_ms: int = int32("0+")
     topics: list[DeleteRecordsTopicResult] = array(DeleteRecordsTopicResult, "0+")

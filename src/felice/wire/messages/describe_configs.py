@@ -4,9 +4,7 @@ A resource's type is 2 for a topic, 4 for a broker; null keys ask for all. Versi
 documentation (KIP-569).
 """
 
-from typing import TypeAlias
-
-from felice.wire.schema import Request, Response, Struct, array, boolean, int8, int16, int32, string
+from felice.wire.schema import Alias, Request, Response, Struct, array, boolean, int8, int16, int32, string
 
 __all__ = ["DescribeConfigsRequest", "DescribeConfigsResponse"]
 
@@ -45,8 +43,8 @@ class DescribeConfigsResponse(Response, answers=DescribeConfigsRequest):
         resource_name: str = string("0+")
         configs: list[DescribeConfigsResourceResult] = array(DescribeConfigsResourceResult, "0+")
 
-    DescribeConfigsResourceResult: TypeAlias = DescribeConfigsResult.DescribeConfigsResourceResult
-    DescribeConfigsSynonym: TypeAlias = DescribeConfigsResult.DescribeConfigsResourceResult.DescribeConfigsSynonym
+    DescribeConfigsResourceResult = Alias[DescribeConfigsResult.DescribeConfigsResourceResult]
+    DescribeConfigsSynonym = Alias[DescribeConfigsResult.DescribeConfigsResourceResult.DescribeConfigsSynonym]
 
     throttle_time_ms: int = int32("0+")
     results: list[DescribeConfigsResult] = array(DescribeConfigsResult, "0+")

@@ -5,11 +5,10 @@ client's rack (KIP-392), 12 where logs diverge (KIP-595), 13 names topics by ID 
 (KIP-951). What a follower says of itself came with 15 (KIP-903), 17 (KIP-853) and 18 (KIP-1166).
 """
 
-from typing import TypeAlias
-
 from felice.wire.schema import (
     INT32_MAX,
     INT64_MAX,
+    Alias,
     Buffer,
     Request,
     Response,
@@ -53,7 +52,7 @@ class FetchRequest(Request["FetchResponse"], key=1, versions="4-18", flexible="1
         topic_id: bytes = uuid("13+", ignorable=True)
         partitions: list[int] = array(int32, "7+")
 
-    FetchPartition: TypeAlias = FetchTopic.FetchPartition
+    FetchPartition = Alias[FetchTopic.FetchPartition]
 
     cluster_id: str | None = string("12+", nullable="12+", default=None, tag=0, ignorable=True)
     replica_id: int = int32("0-14", default=-1)
@@ -112,11 +111,11 @@ class FetchResponse(Response, answers=FetchRequest):
         port: int = int32("16+")
         rack: str | None = string("16+", nullable="16+", default=None)
 
-    PartitionData: TypeAlias = FetchableTopicResponse.PartitionData
-    EpochEndOffset: TypeAlias = FetchableTopicResponse.PartitionData.EpochEndOffset
-    LeaderIdAndEpoch: TypeAlias = FetchableTopicResponse.PartitionData.LeaderIdAndEpoch
-    SnapshotId: TypeAlias = FetchableTopicResponse.PartitionData.SnapshotId
-    AbortedTransaction: TypeAlias = FetchableTopicResponse.PartitionData.AbortedTransaction
+    PartitionData = Alias[FetchableTopicResponse.PartitionData]
+    EpochEndOffset = Alias[FetchableTopicResponse.PartitionData.EpochEndOffset]
+    LeaderIdAndEpoch = Alias[FetchableTopicResponse.PartitionData.LeaderIdAndEpoch]
+    SnapshotId = Alias[FetchableTopicResponse.PartitionData.SnapshotId]
+    AbortedTransaction = Alias[FetchableTopicResponse.PartitionData.AbortedTransaction]
 
     throttle_time_ms: int = int32("1+", ignorable=True)
     error_code: int = int16("7+", ignorable=True)

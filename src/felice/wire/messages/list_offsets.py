@@ -7,9 +7,7 @@ with the latest timestamp, -4 (8, KIP-405) the beginning of what is local, -5 (9
 A client sets `replica_id` to -1; 0, the default of the protocol, is a broker.
 """
 
-from typing import TypeAlias
-
-from felice.wire.schema import Request, Response, Struct, array, int8, int16, int32, int64, string
+from felice.wire.schema import Alias, Request, Response, Struct, array, int8, int16, int32, int64, string
 
 __all__ = ["ListOffsetsRequest", "ListOffsetsResponse"]
 
@@ -24,7 +22,7 @@ class ListOffsetsRequest(Request["ListOffsetsResponse"], key=2, versions="1-11",
         name: str = string("0+")
         partitions: list[ListOffsetsPartition] = array(ListOffsetsPartition, "0+")
 
-    ListOffsetsPartition: TypeAlias = ListOffsetsTopic.ListOffsetsPartition
+    ListOffsetsPartition = Alias[ListOffsetsTopic.ListOffsetsPartition]
 
     replica_id: int = int32("0+")
     isolation_level: int = int8("2+")
@@ -44,7 +42,7 @@ class ListOffsetsResponse(Response, answers=ListOffsetsRequest):
         name: str = string("0+")
         partitions: list[ListOffsetsPartitionResponse] = array(ListOffsetsPartitionResponse, "0+")
 
-    ListOffsetsPartitionResponse: TypeAlias = ListOffsetsTopicResponse.ListOffsetsPartitionResponse
+    ListOffsetsPartitionResponse = Alias[ListOffsetsTopicResponse.ListOffsetsPartitionResponse]
 
     throttle_time_ms: int = int32("2+", ignorable=True)
     topics: list[ListOffsetsTopicResponse] = array(ListOffsetsTopicResponse, "0+")

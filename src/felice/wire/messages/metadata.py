@@ -7,9 +7,7 @@ Version 4 adds whether to create topics (KIP-204), 7 leader epochs (KIP-320), 8 
 asks the client to bootstrap again (KIP-1102).
 """
 
-from typing import TypeAlias
-
-from felice.wire.schema import INT32_MIN, Request, Response, Struct, array, boolean, int16, int32, string, uuid
+from felice.wire.schema import INT32_MIN, Alias, Request, Response, Struct, array, boolean, int16, int32, string, uuid
 
 __all__ = ["MetadataRequest", "MetadataResponse"]
 
@@ -49,7 +47,7 @@ class MetadataResponse(Response, answers=MetadataRequest):
         partitions: list[Partition] = array(Partition, "0+")
         topic_authorized_operations: int = int32("8+", default=INT32_MIN)
 
-    Partition: TypeAlias = Topic.Partition
+    Partition = Alias[Topic.Partition]
 
     throttle_time_ms: int = int32("3+", ignorable=True)
     brokers: list[Broker] = array(Broker, "0+")

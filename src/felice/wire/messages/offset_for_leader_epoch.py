@@ -3,9 +3,7 @@
 A consumer leaves `replica_id` at -2, where it is written (since version 3) and -1 would do as well.
 """
 
-from typing import TypeAlias
-
-from felice.wire.schema import Request, Response, Struct, array, int16, int32, int64, string
+from felice.wire.schema import Alias, Request, Response, Struct, array, int16, int32, int64, string
 
 __all__ = ["OffsetForLeaderEpochRequest", "OffsetForLeaderEpochResponse"]
 
@@ -20,7 +18,7 @@ class OffsetForLeaderEpochRequest(Request["OffsetForLeaderEpochResponse"], key=2
         topic: str = string("0+")
         partitions: list[OffsetForLeaderPartition] = array(OffsetForLeaderPartition, "0+")
 
-    OffsetForLeaderPartition: TypeAlias = OffsetForLeaderTopic.OffsetForLeaderPartition
+    OffsetForLeaderPartition = Alias[OffsetForLeaderTopic.OffsetForLeaderPartition]
 
     replica_id: int = int32("3+", default=-2, ignorable=True)
     topics: list[OffsetForLeaderTopic] = array(OffsetForLeaderTopic, "0+")
@@ -37,7 +35,7 @@ class OffsetForLeaderEpochResponse(Response, answers=OffsetForLeaderEpochRequest
         topic: str = string("0+")
         partitions: list[EpochEndOffset] = array(EpochEndOffset, "0+")
 
-    EpochEndOffset: TypeAlias = OffsetForLeaderTopicResult.EpochEndOffset
+    EpochEndOffset = Alias[OffsetForLeaderTopicResult.EpochEndOffset]
 
     throttle_time_ms: int = int32("2+", ignorable=True)
     topics: list[OffsetForLeaderTopicResult] = array(OffsetForLeaderTopicResult, "0+")

@@ -5,9 +5,8 @@ were refused (KIP-467), 10 who leads now (KIP-951), 12 adds partitions to a tran
 names topics by ID (KIP-516).
 """
 
-from typing import TypeAlias
-
 from felice.wire.schema import (
+    Alias,
     Buffer,
     Request,
     Response,
@@ -35,7 +34,7 @@ class ProduceRequest(Request["ProduceResponse"], key=0, versions="3-13", flexibl
         topic_id: bytes = uuid("13+", ignorable=True)
         partition_data: list[PartitionProduceData] = array(PartitionProduceData, "0+")
 
-    PartitionProduceData: TypeAlias = TopicProduceData.PartitionProduceData
+    PartitionProduceData = Alias[TopicProduceData.PartitionProduceData]
 
     transactional_id: str | None = string("3+", nullable="3+", default=None)
     acks: int = int16("0+")
@@ -73,9 +72,9 @@ class ProduceResponse(Response, answers=ProduceRequest):
         port: int = int32("10+")
         rack: str | None = string("10+", nullable="10+", default=None)
 
-    PartitionProduceResponse: TypeAlias = TopicProduceResponse.PartitionProduceResponse
-    BatchIndexAndErrorMessage: TypeAlias = TopicProduceResponse.PartitionProduceResponse.BatchIndexAndErrorMessage
-    LeaderIdAndEpoch: TypeAlias = TopicProduceResponse.PartitionProduceResponse.LeaderIdAndEpoch
+    PartitionProduceResponse = Alias[TopicProduceResponse.PartitionProduceResponse]
+    BatchIndexAndErrorMessage = Alias[TopicProduceResponse.PartitionProduceResponse.BatchIndexAndErrorMessage]
+    LeaderIdAndEpoch = Alias[TopicProduceResponse.PartitionProduceResponse.LeaderIdAndEpoch]
 
     responses: list[TopicProduceResponse] = array(TopicProduceResponse, "0+")
     throttle_time_ms: int = int32("1+", ignorable=True)

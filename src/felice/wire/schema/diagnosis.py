@@ -81,5 +81,5 @@ def _wrong(field: Field, value: Any) -> str:
             try:
                 packing.pack(f">{FIXED[field.type]}", value)
             except (packing.error, TypeError, ValueError):
-                wanted = f"a {field.type}"
+                wanted = f"an {field.type}" if field.type[0] == "i" else f"a {field.type}"
     return f"is {short}, not {wanted}" if wanted else ""

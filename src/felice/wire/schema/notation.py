@@ -17,11 +17,15 @@ Versions are written `"3+"`, `"0-7"`, `"4"` or `"none"`. All functions take thes
   the default raises `UnsupportedField`;
 - `flexible`: the versions in which its length is compact, where that is not as in its message.
 
-They return `Any` so that a type checker takes the annotation's word, and takes every field to have a default.
+`Alias[X]` is another name for the struct X, at run time and to type checkers: it is the union of X alone. In the body
+of a class mypy takes a bare assignment for a variable, and a `TypeAlias` for a field.
+
+The functions return `Any` so that a type checker takes the annotation's word, and takes every field to have a default.
 """
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
+from typing import Union as Alias
 
 from felice.wire.primitives import ZERO_UUID
 
@@ -30,6 +34,7 @@ __all__ = [
     "INT32_MAX",
     "INT32_MIN",
     "INT64_MAX",
+    "Alias",
     "Field",
     "Versions",
     "array",
