@@ -273,10 +273,10 @@ def test_declarations_that_cannot_hold_are_refused() -> None:
         type(Struct)("Bad", (Message,), {}, versions="0+")
 
 
-def structs_in(struct: type[Struct]) -> list[type[Struct]]:
+def structs_in(outer: type[Struct]) -> list[type[Struct]]:
     """All structs inside a struct, in any depth."""
-    inner = [(f.of if f.type == "array" else f) for f in struct.__fields__]
-    found = [field.of for field in inner if field.type == "struct"]
+    fields = [(f.of if f.type == "array" else f) for f in outer.__fields__]
+    found = [field.of for field in fields if field.type == "struct"]
     return found + [deeper for one in found for deeper in structs_in(one)]
 
 
@@ -285,8 +285,8 @@ def test_every_struct_is_an_attribute_of_its_message() -> None:
     assert ProduceRequest.PartitionProduceData is ProduceRequest.TopicProduceData.PartitionProduceData
     for request in REQUESTS.values():
         for message in (request, request.response):
-            for struct in structs_in(message):
-                assert getattr(message, struct.__name__) is struct
+            for inner in structs_in(message):
+                assert getattr(message, inner.__name__) is inner
 
 
 def test_importing_a_message_compiles_nothing() -> None:

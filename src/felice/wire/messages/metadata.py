@@ -2,7 +2,7 @@
 
 Since version 1 a null list asks for all topics and an empty one for none; in version 0 the empty list asks for all.
 
-Version 4 adds whether to create topics (KIP-204), 7 leader epochs (KIP-320), 8 authorized operations (KIP-430),
+Version 4 adds whether to create topics, 7 leader epochs (KIP-320), 8 authorized operations (KIP-430),
 10 topic IDs (KIP-516), which brokers understand in requests since 12, and 13 an error of the whole response, which
 asks the client to bootstrap again (KIP-1102).
 """

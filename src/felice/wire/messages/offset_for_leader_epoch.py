@@ -1,6 +1,6 @@
 """OffsetForLeaderEpoch (key 23): where a leader's epoch ended, to find out about truncation (KIP-101, KIP-320).
 
-A consumer leaves `replica_id` at -2, where it is written (since version 3) and -1 would do as well.
+A consumer sets `replica_id` (since version 3) to -1; the default of the protocol, -2, is for debugging.
 """
 
 from felice.wire.schema import Alias, Request, Response, Struct, array, int16, int32, int64, string
