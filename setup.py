@@ -23,7 +23,7 @@ def extensions() -> list[Extension]:
             raise
         return []
     found = [name for name in SOURCES if Path("src", f"{name}.pyx").exists()]
-    return cythonize(
+    modules: list[Extension] = cythonize(
         [
             Extension(
                 name.replace("/", "."),
@@ -31,7 +31,6 @@ def extensions() -> list[Extension]:
                 include_dirs=["src/felice/wire"],
                 depends=[str(path) for path in Path("src/felice/wire").glob("*.h")],
                 extra_compile_args=["-O3"],
-                optional=WANTED != "1",
             )
             for name in found
         ],
@@ -39,6 +38,9 @@ def extensions() -> list[Extension]:
         build_dir="build/cython",
         compiler_directives={"language_level": 3},
     )
+    for module in modules:  # cythonize makes new ones, which forget that they may fail
+        module.optional = WANTED != "1"
+    return modules
 
 
 setup(ext_modules=extensions())
