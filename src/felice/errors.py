@@ -18,7 +18,8 @@
     │   └── RequestTimeout     a broker did not answer in time
     ├── UnsupportedVersion     no version of a request that both sides speak
     ├── PartitionError         reading one partition cannot go on
-    │   └── OffsetReset        the position is not in the log, or the topic is another one now
+    │   ├── OffsetReset        the position is not in the log, or the topic is another one now
+    │   └── DeserializeError   a deserializer refused a key or a value
     ├── DeliveryError          records that were not delivered: from a delivery, `flush` or `close`
     └── BrokerError            a broker's error code; `code`, `name`
 
@@ -42,6 +43,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecompressionLimit",
     "DeliveryError",
+    "DeserializeError",
     "ErrorCode",
     "FeliceError",
     "ForkedError",
@@ -117,9 +119,14 @@ class RecordTooLarge(UsageError):
 
 
 class BufferFull(FeliceError):
-    """The producer's buffer has no room for the record; nothing was accepted."""
+    """The producer's buffer has no room for a record, which was not accepted.
+
+    From `send_many`, `accepted` counts the records that were accepted before it, and `delivery` is their handle.
+    """
 
     retriable = True
+    accepted: int = 0
+    delivery: object = None
 
 
 class WireError(FeliceError):
@@ -173,18 +180,25 @@ class UnsupportedVersion(FeliceError):
 class PartitionError(FeliceError):
     """Reading one partition cannot go on; the position has not moved.
 
-    `topic`, `partition` and `offset` (the position) say where.
+    `topic`, `partition` and `offset` (the position) say where; `next_offset` is where to seek to go on, or -1.
     """
 
-    def __init__(self, message: str, *, topic: str, partition: int, offset: int, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, topic: str, partition: int, offset: int, next_offset: int = -1, hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.topic = topic
         self.partition = partition
         self.offset = offset
+        self.next_offset = next_offset
 
 
 class OffsetReset(PartitionError):
     """The position is outside the log, or the topic was deleted and created anew, and the policy is `error`."""
+
+
+class DeserializeError(PartitionError):
+    """A deserializer refused the key or the value of a record; its own error is the cause."""
 
 
 class DeliveryError(FeliceError):

@@ -183,7 +183,7 @@ class EventBus:
 
     __slots__ = ("_deliver", "_listeners")
 
-    def __init__(self, deliver: Callable[[Listener, Event], None], listeners: Iterable[Listener] = ()) -> None:
+    def __init__(self, deliver: Callable[[Listener, Event], object], listeners: Iterable[Listener] = ()) -> None:
         self._deliver = deliver
         self._listeners: tuple[Listener, ...] = (log_event, *listeners)
 

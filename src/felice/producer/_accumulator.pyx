@@ -1,0 +1,706 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False
+# cython: embedsignature=True, embedsignature.format=clinic, binding=False
+"""The accumulator: where a caller's records become batches (compiled; `_accumulator_plain` is its twin).
+
+`benchmarks/produce.py` pays for this module: a record costs one call, one copy into the wire format and one small
+handle.
+
+Theory of operation. A `Topic` holds one `PartitionQueue` per partition, and a queue at most one open `Batch` and any
+number of sealed ones. A caller appends to the open batch; whoever finds it full seals it. The engine takes sealed
+batches from the front, and settles them. A `Delivery` is a pointer to its batch and an index in it, so a batch of ten
+thousand records is settled in one step.
+
+Threads. Every method runs under the GIL from its start to its end, and none of the steps that must not be torn apart
+runs any Python code: `Delivery` and the builder's buffer are not objects of the garbage collector, and a new `Batch`,
+which is one, is made before the queue is looked at. So there is no lock here, and a finalizer or a signal handler that
+sends from inside a send finds a whole accumulator. (The module does not declare itself safe without a GIL: a
+free-threaded interpreter brings the GIL back when it is imported.)
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.list cimport PyList_GET_SIZE
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+
+from felice.wire._records cimport BatchBuilder, murmur2_c, pack_headers, seal_builder
+
+from collections import deque
+
+from felice.producer import delivery as _delivery
+from felice.types import RecordMetadata
+from felice.wire._records import stamp
+
+cdef extern from "Python.h":
+    PyObject* PyList_GET_ITEM_borrowed "PyList_GET_ITEM"(object items, Py_ssize_t index)
+
+cdef extern from "coarse_clock.h" nogil:
+    int64_t felice_now_ms()
+
+# What a batch is in.
+OPEN, SEALED, DELIVERED, FAILED = range(4)
+cdef enum:
+    C_OPEN = 0
+    C_SEALED = 1
+    C_DELIVERED = 2
+    C_FAILED = 3
+
+# Why `offer` did not take a record.
+UNKNOWN_TOPIC, NO_ROOM, TOO_LARGE, BAD_PARTITION, NOT_PLAIN = range(1, 6)
+cdef object C_UNKNOWN_TOPIC = UNKNOWN_TOPIC
+cdef object C_NO_ROOM = NO_ROOM
+cdef object C_TOO_LARGE = TOO_LARGE
+cdef object C_BAD_PARTITION = BAD_PARTITION
+cdef object C_NOT_PLAIN = NOT_PLAIN
+
+cdef enum:
+    HEADER_BYTES = 61           # a record batch's header
+    RECORD_OVERHEAD = 36        # the most that a record's own fields take, its key and value apart
+    SMALLEST_BUFFER = 1024      # a fresh batch's buffer, before anything is known of the partition's traffic
+    POOLED_FROM = 131072        # buffers from this size on are kept for reuse: fresh ones cost page faults
+
+
+@cython.final
+cdef class Batch:
+    """Records of one partition that are sent, and settled, together.
+
+    The completion state outlives the buffer: handles read it for as long as they live.
+    """
+
+    def __cinit__(self):
+        self.base_offset = -1
+        self.append_time_ms = -1
+        self.producer_id = -1
+        self.producer_epoch = -1
+        self.base_sequence = -1
+
+    def __init__(self, PartitionQueue queue=None):
+        """Make an empty batch of a queue; without one it only stands for records that move on later."""
+        self.queue = queue
+
+    def __len__(self):
+        return self.count
+
+    @property
+    def done(self):
+        """Whether every record has an outcome."""
+        return self.state >= C_DELIVERED
+
+    def reserve(self):
+        """Add a record that has no bytes here (it moves on later) and return its index."""
+        self.count += 1
+        return self.count - 1
+
+    def hurry(self):
+        """Somebody waits: have the batch sent as soon as nothing of its partition is under way."""
+        if not self.wanted:
+            self.wanted = True
+            if self.state == C_OPEN and self.queue is not None:
+                self.queue.owner.accumulator.c_mark(self.queue)
+                self.queue.owner.accumulator._ring()
+
+    def place(self, int32_t index):
+        """Return the batch that holds the record now, and its index there."""
+        cdef Batch batch = self
+        while batch.moved is not None and batch.moved[index] is not None:
+            batch, index = batch.moved[index]
+        return batch, index
+
+    def move(self, int32_t index, Batch target, int32_t target_index):
+        """Let another batch stand for the record from now on. On the engine, once a record."""
+        if self.moved is None:
+            self.moved = []
+        if PyList_GET_SIZE(self.moved) < self.count:
+            self.moved.extend([None] * (self.count - PyList_GET_SIZE(self.moved)))
+        self.moved[index] = (target, target_index)
+        if self.looked:
+            target.looked = True
+        if self.wanted:
+            target.hurry()
+        if self.hooks:
+            mine = [hook for at, hook in self.hooks if at == index]
+            if mine:
+                self.hooks = [entry for entry in self.hooks if entry[0] != index]
+                for hook in mine:
+                    target.watch(target_index, hook, False)
+
+    def watch(self, int32_t index, hook, bint looks=True):
+        """Call `hook()` once the record has its outcome: later on the engine, or now. It must be short.
+
+        `looks` says that somebody will look at the outcome, so that a failure need not be told elsewhere.
+        """
+        batch, index = self.place(index)
+        (<Batch>batch).c_watch(index, hook, looks)
+
+    cdef c_watch(self, int32_t index, hook, bint looks):
+        self.looked = self.looked or looks
+        if self.state >= C_DELIVERED:
+            hook()
+            return
+        if self.hooks is None:
+            self.hooks = []
+        self.hooks.append((index, hook))
+
+    def settle(self, int64_t base_offset, int64_t append_time_ms=-1, error=None):
+        """Give every record its outcome and run the hooks. On the engine, once; the buffer is let go."""
+        if self.state >= C_DELIVERED:
+            return
+        self.base_offset = base_offset
+        self.append_time_ms = append_time_ms
+        self.error = error
+        self.builder = None
+        self.payload = None
+        self.state = C_DELIVERED if error is None else C_FAILED
+        hooks = self.hooks
+        self.hooks = None
+        if hooks:
+            for _, hook in hooks:
+                hook()
+
+    def settle_one(self, int32_t index, error):
+        """Fail one record of a batch that only stands for records; the others move on. On the engine.
+
+        Returns the batch that stands for the failed record.
+        """
+        cdef Batch failed = Batch.__new__(Batch)
+        failed.queue = self.queue
+        failed.count = 1
+        failed.state = C_FAILED
+        failed.error = error
+        failed.looked = self.looked
+        self.move(index, failed, 0)
+        return failed
+
+
+@cython.no_gc
+@cython.final
+@cython.freelist(1024)
+cdef class Delivery:
+    """One record on its way: ask it, wait for it, await it. Made by a producer's `send`."""
+
+    @staticmethod
+    def at(Batch batch, int32_t index, int64_t timestamp_ms):
+        """Make the handle of a record in a batch."""
+        cdef Delivery made = Delivery.__new__(Delivery)
+        made.batch = batch
+        made.index = index
+        made.timestamp_ms = timestamp_ms
+        return made
+
+    def place(self):
+        """Return the batch that holds the record now, and its index there."""
+        return self.batch.place(self.index)
+
+    def done(self):
+        """Tell whether the record has its outcome."""
+        cdef Batch batch = self.batch
+        if batch.moved is not None:
+            batch = batch.place(self.index)[0]
+        return batch.state >= C_DELIVERED
+
+    def result(self, timeout=None):
+        """Wait up to `timeout` seconds for the record's RecordMetadata; raise what became of it instead.
+
+        Raises DeadlineExceeded when the time is up (the record is still on its way), and the record's own error
+        otherwise.
+        """
+        cdef Batch batch = self.batch
+        cdef int32_t index = self.index
+        if batch.moved is not None:
+            batch, index = batch.place(index)
+        if batch.state != C_DELIVERED:
+            batch, index = _delivery.outcome(self, timeout)
+        return RecordMetadata(
+            batch.queue.topic,
+            batch.queue.partition,
+            batch.base_offset + index if batch.base_offset >= 0 else -1,
+            batch.append_time_ms if batch.append_time_ms >= 0 else self.timestamp_ms,
+        )
+
+    def exception(self, timeout=None):
+        """Wait up to `timeout` seconds; return the record's error, or None where it was delivered."""
+        return _delivery.exception(self, timeout)
+
+    def add_done_callback(self, callback):
+        """Call `callback(delivery)` when the record has its outcome.
+
+        On the running event loop where this is called on one, and on felice's callback thread otherwise.
+        """
+        _delivery.add_callback(self, callback)
+
+    def __await__(self):
+        return _delivery.awaiting(self).__await__()
+
+
+@cython.final
+cdef class Span:
+    """Records that one `send_many` put into one batch, one after another."""
+
+    def __init__(self, owner, Batch batch, int32_t first, int32_t count):
+        self.owner = owner
+        self.batch = batch
+        self.first = first
+        self.count = count
+
+
+@cython.final
+cdef class PartitionQueue:
+    """One partition's batches: the open one, and the sealed ones in order."""
+
+    def __init__(self, Topic owner, int32_t partition):
+        self.owner = owner
+        self.topic = owner.name
+        self.partition = partition
+        self.sealed = deque()
+        self.expected = SMALLEST_BUFFER
+
+
+@cython.final
+cdef class Topic:
+    """A topic whose partitions are known."""
+
+    def __init__(self, Accumulator accumulator, str name, options):
+        self.accumulator = accumulator
+        self.name = name
+        self.options = options
+        self.linger = options.linger
+        self.batch_bytes = options.batch_bytes
+        self.record_bytes = options.record_bytes
+        self.queues = []
+        self.available = []
+
+    cdef PartitionQueue turn(self):
+        """Go on to the next partition that has a leader, for records without a key."""
+        cdef Py_ssize_t n = PyList_GET_SIZE(self.available)
+        if n:
+            self.turns = (self.turns + 1) % n
+            self.sticky = <PartitionQueue>self.available[self.turns]
+        else:
+            self.sticky = <PartitionQueue>self.queues[(self.sticky.partition + 1) % PyList_GET_SIZE(self.queues)]
+        return self.sticky
+
+
+cdef class Accumulator:
+    """Every open and sealed batch of a producer, in one budget of bytes."""
+
+    def __init__(self, Py_ssize_t limit, ring, clock, stamper=None):
+        """Make an empty accumulator.
+
+        `limit` is the budget in bytes, `ring()` tells the engine that there is work, `clock` says when a batch was
+        begun, and `stamper()` gives the wall clock in milliseconds where it is not the machine's.
+        """
+        self.limit = limit
+        self.direct = True
+        self._ring = ring
+        self._monotonic = clock.monotonic
+        self._stamper = stamper
+        self._topics = {}
+        self._pool = []
+        self._dirty = []
+
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls
+
+    # -- callers ---------------------------------------------------------------------------------------------------
+
+    def send(self, topic, value=None, *, key=None, headers=None, partition=None, timestamp_ms=None):
+        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery.
+
+        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
+        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
+        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
+        type or range, ClosedError and ForkedError; nothing was accepted then.
+        """
+        if self.direct:
+            taken = self.c_offer(topic, value, key, headers, partition, timestamp_ms)
+            if type(taken) is Delivery:
+                return taken
+        return self._send_slowly(topic, value, key, headers, partition, timestamp_ms)
+
+    def offer(self, topic, value, key, headers, partition, timestamp_ms):
+        """Take a record if nothing stands in the way, and return its Delivery; otherwise the reason, a number."""
+        return self.c_offer(topic, value, key, headers, partition, timestamp_ms)
+
+    cdef inline object c_offer(self, topic, value, key, headers, partition, timestamp_ms):
+        cdef PyObject* found
+        if topic is not self._last_name:
+            if type(topic) is not str:
+                return C_NOT_PLAIN
+            found = PyDict_GetItemWithError(self._topics, topic)
+            if found == NULL:
+                return C_UNKNOWN_TOPIC
+            self._last = <Topic>found
+            # The caller's own string where it may be: the next send of the same one is found by its address.
+            self._last_name = topic
+        return self.c_offer_to(self._last, value, key, headers, partition, timestamp_ms)
+
+    cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms):
+        cdef const char* value_at = NULL
+        cdef const char* key_at = NULL
+        cdef Py_ssize_t value_len = -1, key_len = -1, need
+        cdef PartitionQueue queue
+        cdef Batch batch
+        cdef BatchBuilder builder
+        cdef int64_t stamped
+        cdef int32_t index
+        cdef Delivery delivery
+        cdef bint sticky = False
+        cdef bytes packed = None
+
+        if value is not None:
+            if not PyBytes_CheckExact(value):
+                return C_NOT_PLAIN
+            value_at = PyBytes_AS_STRING(value)
+            value_len = PyBytes_GET_SIZE(value)
+        need = RECORD_OVERHEAD + (value_len if value_len > 0 else 0)
+        if key is not None:
+            if not PyBytes_CheckExact(key):
+                return C_NOT_PLAIN
+            key_at = PyBytes_AS_STRING(key)
+            key_len = PyBytes_GET_SIZE(key)
+            need += key_len
+        if headers is not None:
+            if type(headers) is not list and type(headers) is not tuple:
+                return C_NOT_PLAIN
+            if not plain_headers(headers):
+                return C_NOT_PLAIN
+            # Made before the queue is looked at: it may run the garbage collector, and so a finalizer that sends here.
+            packed = pack_headers(headers)
+            need += PyBytes_GET_SIZE(packed)
+        if need + HEADER_BYTES > known.record_bytes and not self._lenient:
+            return C_TOO_LARGE
+
+        if timestamp_ms is not None:
+            if type(timestamp_ms) is not int:
+                return C_NOT_PLAIN
+            stamped = timestamp_ms
+            if stamped < 0:
+                return C_NOT_PLAIN
+        elif self._stamper is None:
+            stamped = felice_now_ms()
+        else:
+            stamped = self._stamper()
+
+        if partition is not None:
+            if type(partition) is not int or partition < 0 or partition >= PyList_GET_SIZE(known.queues):
+                return C_BAD_PARTITION
+            queue = <PartitionQueue>PyList_GET_ITEM_borrowed(known.queues, partition)
+        elif key_len >= 0:
+            queue = <PartitionQueue>PyList_GET_ITEM_borrowed(
+                known.queues,
+                (murmur2_c(<const uint8_t*>key_at, key_len) & 0x7FFFFFFF) % <uint32_t>PyList_GET_SIZE(known.queues),
+            )
+        else:
+            sticky = True
+            queue = known.sticky
+
+        batch = queue.open
+        if batch is not None:
+            builder = batch.builder
+            if builder.size + need > known.batch_bytes and builder.count:
+                self.c_seal(queue)
+                if sticky:
+                    queue = known.turn()
+                    batch = queue.open
+                    if batch is not None and batch.builder.size + need > known.batch_bytes:
+                        self.c_seal(queue)
+                        batch = None
+                else:
+                    batch = None
+        if batch is None:
+            batch = self.c_begin(queue, need + HEADER_BYTES)
+            if batch is None:
+                return C_NO_ROOM
+        builder = batch.builder
+        if builder.size + need > builder.capacity and not self.c_grow(batch, builder.size + need):
+            return C_NO_ROOM
+        if packed is None:
+            index = builder.c_append(value_at, value_len, key_at, key_len, stamped)
+        else:
+            index = builder.c_put(value_at, value_len, key_at, key_len, PyBytes_AS_STRING(packed),
+                                  PyBytes_GET_SIZE(packed), stamped)
+        batch.count = index + 1
+
+        delivery = Delivery.__new__(Delivery)
+        delivery.batch = batch
+        delivery.index = index
+        delivery.timestamp_ms = stamped
+        if index == 0:
+            self._ring()
+        return delivery
+
+    def offer_many(self, str topic, list values, list keys, list headers, partition, timestamp_ms, Py_ssize_t start, list spans):
+        """Take records from `start` on while nothing stands in the way; add their spans.
+
+        Returns how many records are taken by now, and the reason why the next one was not, or 0.
+        """
+        cdef Py_ssize_t i = start, n = PyList_GET_SIZE(values)
+        cdef Span span = None
+        cdef Delivery delivery
+        cdef Batch batch
+        for i in range(start, n):
+            taken = self.c_offer(
+                topic,
+                <object>PyList_GET_ITEM_borrowed(values, i),
+                None if keys is None else <object>PyList_GET_ITEM_borrowed(keys, i),
+                None if headers is None else <object>PyList_GET_ITEM_borrowed(headers, i),
+                partition,
+                timestamp_ms,
+            )
+            if type(taken) is not Delivery:
+                return i, taken
+            delivery = <Delivery>taken
+            batch = delivery.batch
+            span = batch.span
+            # A span ends where another caller's record comes between.
+            if span is None or span.owner is not spans or span.first + span.count != delivery.index:
+                batch.span = span = Span(spans, batch, delivery.index, 0)
+                spans.append(span)
+            span.count += 1
+        return n, 0
+
+    # -- batches ---------------------------------------------------------------------------------------------------
+
+    cdef Batch c_begin(self, PartitionQueue queue, Py_ssize_t least):
+        """Begin the queue's next batch with room for `least` bytes; None where the budget has none."""
+        cdef Py_ssize_t capacity = max(queue.expected, least)
+        cdef Batch made = Batch.__new__(Batch)  # May run the garbage collector, and so a finalizer that sends here.
+        cdef double begun = self._monotonic()
+        if queue.open is not None:
+            return queue.open
+        if self.used + capacity > self.limit:
+            capacity = max(least, SMALLEST_BUFFER)
+            if self.used + capacity > self.limit:
+                return None
+        cdef Py_ssize_t i
+        cdef BatchBuilder builder = None
+        if capacity >= POOLED_FROM:
+            for i in range(PyList_GET_SIZE(self._pool)):
+                if (<BatchBuilder>PyList_GET_ITEM_borrowed(self._pool, i)).capacity >= capacity:
+                    builder = <BatchBuilder>self._pool.pop(i)
+                    self.pooled -= builder.capacity
+                    break
+        if builder is None:
+            self.c_make_space(capacity)
+            builder = BatchBuilder.__new__(BatchBuilder, capacity)
+        made.queue = queue
+        made.builder = builder
+        made.begun = begun
+        made.charge = builder.capacity
+        self.used += made.charge
+        queue.open = made
+        self.c_mark(queue)
+        return made
+
+    cdef bint c_grow(self, Batch batch, Py_ssize_t need) except -1:
+        """Double the batch's buffer until `need` bytes fit; False where the budget has no room for that."""
+        cdef BatchBuilder builder = batch.builder
+        cdef Py_ssize_t capacity = builder.capacity
+        while capacity < need:
+            capacity *= 2
+        if self.used + capacity - batch.charge > self.limit:
+            capacity = need
+            if self.used + capacity - batch.charge > self.limit:
+                return False
+        self.c_make_space(capacity - batch.charge)
+        builder.c_grow(capacity)
+        self.used += builder.capacity - batch.charge
+        batch.charge = builder.capacity
+        return True
+
+    cdef c_make_space(self, Py_ssize_t more):
+        """Give pooled buffers back to the system while they and the live ones would pass the budget."""
+        while self._pool and self.used + self.pooled + more > self.limit:
+            self.pooled -= (<BatchBuilder>self._pool.pop()).capacity
+
+    cdef c_seal(self, PartitionQueue queue):
+        cdef Batch batch = queue.open
+        batch.state = C_SEALED
+        # The next batch of this partition probably becomes as large as this one.
+        queue.expected = max(SMALLEST_BUFFER, batch.builder.capacity)
+        queue.open = None
+        queue.sealed.append(batch)
+        self.c_mark(queue)
+
+    cdef c_mark(self, PartitionQueue queue):
+        if not queue.dirty:
+            queue.dirty = True
+            self._dirty.append(queue)
+
+    def seal(self, PartitionQueue queue):
+        """Close the queue's open batch, if there is one, so that it can be sent."""
+        if queue.open is not None and queue.open.count:
+            self.c_seal(queue)
+            if queue.owner.sticky is queue:
+                queue.owner.turn()
+
+    def seal_all(self):
+        """Close every open batch; return how many there were."""
+        cdef Py_ssize_t sealed = 0
+        for known in list(self._topics.values()):
+            for queue in list((<Topic>known).queues):
+                if (<PartitionQueue>queue).open is not None:
+                    self.seal(queue)
+                    sealed += 1
+        if sealed:
+            self._ring()
+        return sealed
+
+    def take_dirty(self):
+        """Return the queues that have a new open or sealed batch since the last call. On the engine."""
+        cdef list dirty = self._dirty
+        self._dirty = []
+        for queue in dirty:
+            (<PartitionQueue>queue).dirty = False
+        return dirty
+
+    def release(self, Batch batch, builder=None):
+        """Give a batch's bytes back to the budget; keep its buffer for reuse if nobody refers to it. On the engine."""
+        self.used -= batch.charge
+        batch.charge = 0
+        if builder is not None:
+            self.c_keep(<BatchBuilder>builder)
+
+    cdef c_keep(self, BatchBuilder builder):
+        if (
+            builder.capacity >= POOLED_FROM
+            and builder.exports == 0
+            and self.used + self.pooled + builder.capacity <= self.limit
+        ):
+            builder.reset()
+            self._pool.append(builder)
+            self.pooled += builder.capacity
+
+    def finish(self, list batches):
+        """Write the headers and checksums of batches that go for the first time, in one go. On the engine.
+
+        A batch whose bytes were made before (by compression) is only stamped.
+        """
+        cdef Batch batch
+        cdef BatchBuilder builder
+        cdef Py_ssize_t i, n = 0
+        cdef PyObject* plain[64]
+        for batch in batches:
+            if batch.payload is not None:
+                if batch.attempts == 1 and batch.producer_id >= 0:
+                    stamp(
+                        batch.payload,
+                        producer_id=batch.producer_id,
+                        producer_epoch=batch.producer_epoch,
+                        base_sequence=batch.base_sequence,
+                    )
+                continue
+            if n == 64:
+                c_finish(plain, n)
+                n = 0
+            plain[n] = <PyObject*>batch
+            n += 1
+        c_finish(plain, n)
+        for batch in batches:
+            if batch.payload is None:
+                batch.payload = memoryview(batch.builder)
+
+    def compressed(self, Batch batch, payload):
+        """Take a batch's compressed bytes and let its plain ones go. On the engine."""
+        cdef BatchBuilder builder = batch.builder
+        self.used += len(payload) - batch.charge
+        batch.charge = len(payload)
+        batch.payload = payload
+        batch.builder = None
+        self.c_keep(builder)
+
+    def adopt(self, PartitionQueue queue, BatchBuilder builder, double begun):
+        """Make a sealed batch of a builder's records, in the budget but in no queue. On the engine."""
+        cdef Batch made = Batch.__new__(Batch)
+        made.queue = queue
+        made.builder = builder
+        made.count = builder.count
+        made.begun = begun
+        made.state = C_SEALED
+        made.charge = builder.capacity
+        self.used += made.charge
+        return made
+
+    def charge(self, Py_ssize_t amount):
+        """Take bytes from the budget for a record that waits elsewhere (negative: give them back)."""
+        self.used += amount
+
+    # -- topics ----------------------------------------------------------------------------------------------------
+
+    def set_topic(self, str name, options, Py_ssize_t partitions, available, Py_ssize_t first):
+        """Learn a topic or its newer shape: how many partitions there are, and which have a leader.
+
+        `first` is where records without a key begin, modulo the available partitions. Returns the topic.
+        """
+        cdef Topic known = self._topics.get(name)
+        if known is None:
+            known = Topic(self, name, options)
+        while PyList_GET_SIZE(known.queues) < partitions:
+            known.queues.append(PartitionQueue(known, <int32_t>PyList_GET_SIZE(known.queues)))
+        known.available = [known.queues[p] for p in available if p < partitions]
+        if known.sticky is None and partitions:
+            known.turns = first
+            known.sticky = known.queues[0]
+            known.turn()
+        elif known.available and known.sticky not in known.available:
+            known.turn()
+        return known
+
+    def admit(self, Topic known):
+        """Let callers find the topic."""
+        self._topics[known.name] = known
+
+    def topic(self, str name):
+        """Return the topic as far as it is known, or None."""
+        return self._topics.get(name)
+
+    def topics(self):
+        """Return every topic that is known."""
+        return list(self._topics.values())
+
+    def place_record(self, Topic known, value, key, headers, partition, timestamp_ms):
+        """Put a checked record into its queue, whatever the budget and the usual limit of a record say.
+
+        Returns its Delivery, or the reason, a number, why it has no place at all.
+        """
+        cdef Py_ssize_t limit = self.limit
+        self.limit = <Py_ssize_t>1 << 62
+        self._lenient = True
+        try:
+            return self.c_offer_to(known, value, key, headers, partition, timestamp_ms)
+        finally:
+            self.limit = limit
+            self._lenient = False
+
+
+cdef int c_finish(PyObject** batches, Py_ssize_t n) except -1:
+    """Seal so many batches, 64 at most, while the GIL is let go once."""
+    cdef Py_ssize_t i
+    cdef void* builders[64]
+    cdef int64_t producer_ids[64]
+    cdef int epochs[64]
+    cdef int32_t sequences[64]
+    cdef Batch batch
+    for i in range(n):
+        batch = <Batch>batches[i]
+        builders[i] = <void*>batch.builder
+        producer_ids[i] = batch.producer_id
+        epochs[i] = batch.producer_epoch
+        sequences[i] = batch.base_sequence
+    with nogil:
+        for i in range(n):
+            seal_builder(builders[i], producer_ids[i], epochs[i], sequences[i])
+    return 0
+
+
+cdef bint plain_headers(headers) except -1:
+    """Tell whether these headers are all (str, bytes or None)."""
+    for header in headers:
+        if type(header) is not tuple or len(<tuple>header) != 2:
+            return False
+        name, value = <tuple>header
+        if type(name) is not str or not (value is None or PyBytes_CheckExact(value)):
+            return False
+    return True

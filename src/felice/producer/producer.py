@@ -1,0 +1,151 @@
+"""The sync face of a producer."""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from types import TracebackType
+from typing import TYPE_CHECKING, Unpack
+
+from felice.clock import Clock
+from felice.config import ProducerConfig, ProducerOptions
+from felice.config.addresses import Addresses
+from felice.errors import DeliveryError
+from felice.events import Listener
+from felice.producer.core import K, ProducerCore, V, build_config
+from felice.producer.delivery import BulkDelivery
+from felice.types import Header, RecordMetadata
+
+if TYPE_CHECKING:
+    from felice.producer._accumulator import Delivery
+
+__all__ = ["Producer"]
+
+
+class Producer(ProducerCore[K, V]):
+    """Sends records to Kafka; any number of threads may share one.
+
+    Idempotent and `acks="all"` unless told otherwise: a record is written once and in order, or its delivery says what
+    became of it. Use it in a `with` block, whose end delivers what is left, or call `close`.
+
+    Keys and values are bytes or None; `key_serializer` and `value_serializer` turn others into them. Options are those
+    of `ProducerConfig`, by name or as `config=`. `listeners` are called with every event, on felice's callback thread.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: Addresses | None = None,
+        *,
+        config: ProducerConfig | None = None,
+        key_serializer: Callable[[K], bytes | None] | None = None,
+        value_serializer: Callable[[V], bytes | None] | None = None,
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+        random: Random | None = None,
+        **options: Unpack[ProducerOptions],
+    ) -> None:
+        super().__init__(
+            build_config(config, bootstrap_servers, dict(options)),
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            listeners=listeners,
+            clock=clock,
+            random=random,
+        )
+
+    # `send` is the accumulator's own method: a Python one around it would cost as much as the send.
+
+    def try_send(
+        self,
+        topic: str,
+        value: V | None = None,
+        *,
+        key: K | None = None,
+        headers: Iterable[Header] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> "Delivery":
+        """Accept one record without ever waiting; raise BufferFull where there is no room. Otherwise as `send`."""
+        return self._try_send(topic, value, key, headers, partition, timestamp_ms)
+
+    def send_and_wait(
+        self,
+        topic: str,
+        value: V | None = None,
+        *,
+        key: K | None = None,
+        headers: Iterable[Header] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        timeout: float | None = None,
+    ) -> RecordMetadata:
+        """Send one record, without linger, and wait up to `timeout` seconds for the place where it was written."""
+        delivery = self.send(topic, value, key=key, headers=headers, partition=partition, timestamp_ms=timestamp_ms)
+        return delivery.result(timeout)
+
+    def send_many(
+        self,
+        topic: str,
+        values: Iterable[V | None],
+        *,
+        keys: Iterable[K | None] | None = None,
+        headers: Iterable[Iterable[Header] | None] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> BulkDelivery:
+        """Accept many records, waiting for room as `send` does; one handle stands for all.
+
+        `keys` and `headers`, where given, have one entry a value. All are checked before the first is accepted. When
+        room runs out for `buffer_timeout`, BufferFull is raised with `accepted`, the number of records that were
+        accepted, and `delivery`, their handle.
+        """
+        many = self._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
+        while (record := self._offer_rest(many)) is not None:
+            with many.told():
+                many.add(self._accept_waiting(record))
+        return BulkDelivery(many.spans, many.taken)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Send everything that was accepted, without linger, and wait until each record has its outcome.
+
+        Waits up to `timeout` seconds, the delivery timeout if not given; then raises DeadlineExceeded. Raises
+        DeliveryError with counts when records failed whose outcome nobody has asked for.
+        """
+        self._check_usable()
+        patience = self.config.delivery_timeout if timeout is None else timeout
+        self._engine.run(self._flush, patience)
+
+    def partitions_for(self, topic: str, timeout: float = 30.0) -> int:
+        """Return how many partitions a topic has, asking the cluster for up to `timeout` seconds."""
+        self._check_usable()
+        return self._engine.run(self._partitions_for, topic, timeout)
+
+    def ready(self, timeout: float = 30.0) -> None:
+        """Wait up to `timeout` seconds for the cluster; DeadlineExceeded tells what stood in the way."""
+        self._check_usable()
+        self._engine.run(self._ready, timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Refuse further records, deliver what was accepted, and let everything go. May be called again.
+
+        What is not delivered within `timeout` seconds, the delivery timeout if not given, fails. Raises DeliveryError
+        with counts when records failed whose outcome nobody has asked for.
+        """
+        if self._forked or not self._stop_accepting():
+            return
+        patience = self.config.delivery_timeout if timeout is None else timeout
+        self._engine.run(self._close, patience)
+
+    def __enter__(self) -> "Producer[K, V]":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except DeliveryError:
+            if error is None:
+                raise
+            # The error that ended the block is the one to see; each failed batch has been told as an event.
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(str, self.config.addresses))})"

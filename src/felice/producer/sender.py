@@ -1,0 +1,613 @@
+"""The sender: takes sealed batches to the leaders of their partitions and brings back what became of them.
+
+On the engine only. One step, `_pump`, looks at every lane that has something to send, seals what is due, and fills the
+requests that the brokers' windows have room for; whatever may let a batch go asks for another step: a new batch, an
+answer, new metadata, a timer.
+
+Non-obvious:
+
+- A batch keeps its bytes through every retry. They are stamped anew only where the broker has said that it holds
+  none of them, and never while a request carries them.
+- A batch whose time is up while it is in flight is settled at once, as one that may have been written. Its buffer
+  stays with the request, which refers to it, until that has ended; only then may it be reused.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from felice.clock import Clock
+from felice.cluster.link import Role
+from felice.cluster.router import Cluster
+from felice.config import ProducerConfig
+from felice.errors import (
+    STALE_METADATA,
+    BrokerError,
+    ClosedError,
+    DeadlineExceeded,
+    FeliceError,
+    RecordTooLarge,
+)
+from felice.events import BatchSplit, EventBus, ProducerEpochBumped
+from felice.producer.lane import Lane
+from felice.producer.sequence import LAST_EPOCH, Identity, Verdict, verdict
+from felice.wire.messages.init_producer_id import InitProducerIdRequest
+from felice.wire.messages.produce import ProduceRequest, ProduceResponse
+from felice.wire.records import BatchBuilder, Codec, read_records, stamp
+
+if TYPE_CHECKING:
+    from felice.producer._accumulator import Accumulator, Batch, PartitionQueue
+
+Answer: TypeAlias = ProduceResponse.TopicProduceResponse.PartitionProduceResponse
+
+COMPRESS_HERE = 16 * 1024
+"""Batches up to this many bytes are compressed on the engine; for larger ones another thread is worth its wake."""
+
+IDENTIFY_PATIENCE = 30.0
+"""Seconds that one attempt to get a producer ID may take before it is begun anew."""
+
+
+class Sender:
+    """One producer's way to the brokers."""
+
+    def __init__(
+        self,
+        accumulator: "Accumulator[Any, Any]",
+        cluster: Cluster,
+        config: ProducerConfig,
+        *,
+        clock: Clock,
+        random: Random,
+        events: EventBus,
+        on_room: Callable[[], None],
+        on_failure: Callable[["Batch"], None],
+    ) -> None:
+        """Take the rooms it works between; `on_room` is called when bytes were given back to the budget."""
+        self._accumulator = accumulator
+        self._cluster = cluster
+        self._config = config
+        self._clock = clock
+        self._random = random
+        self._events = events
+        self._on_room = on_room
+        self._on_failure = on_failure
+        self._acks = -1 if config.acks == "all" else config.acks
+        self._lanes: list[Lane] = []
+        self._active: dict[Lane, None] = {}
+        self._windows: dict[int, int] = {}
+        self._identity: Identity | None = None
+        self._identifying: asyncio.Task[None] | None = None
+        self._fatal: FeliceError | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pumping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+        self._sweep: asyncio.TimerHandle | None = None
+        self._compressors: ThreadPoolExecutor | None = None
+        self._loop = asyncio.get_running_loop()
+        self.closing = False
+        """Whether open batches go without their linger."""
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Ask for a step soon."""
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _wake_at(self, when: float) -> None:
+        """Ask for a step at a time of the clock."""
+        if when < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = when
+            self._timer = self._loop.call_later(max(0.0, when - self._clock.monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, math.inf
+        self.wake()
+
+    def _pump(self) -> None:
+        self._pumping = False
+        now = self._clock.monotonic()
+        for queue in self._accumulator.take_dirty():
+            self._active[self._lane(queue)] = None
+        if self._active and self._sweep is None:
+            self._sweep_later()
+        if self._config.idempotence and self._identity is None and self._active and self._fatal is None:
+            self._identify()
+        picks: dict[int, list[tuple[Lane, Batch]]] = {}
+        sizes: dict[int, int] = {}
+        for lane in tuple(self._active):
+            self._seal_if_due(lane, now)
+            if lane.idle:
+                del self._active[lane]
+                continue
+            node = self._ready_at(lane, now)
+            if node is None:
+                continue
+            batch = lane.next_batch(now, self._config.max_in_flight, self._identity, self._config.idempotence)
+            if batch is None or not self._prepared(lane, batch):
+                continue
+            size = _size(batch)
+            if picks.get(node) and sizes[node] + size > self._config.request_bytes:
+                continue
+            picks.setdefault(node, []).append((lane, batch))
+            sizes[node] = sizes.get(node, 0) + size
+        for node, chosen in picks.items():
+            self._dispatch(node, chosen)
+
+    def _lane(self, queue: "PartitionQueue") -> Lane:
+        lane: Lane | None = queue.lane
+        if lane is None:
+            lane = queue.lane = Lane(queue)
+            self._lanes.append(lane)
+        return lane
+
+    def _seal_if_due(self, lane: Lane, now: float) -> None:
+        """Seal the open batch when its linger is over, or at once when somebody waits and nothing is under way."""
+        batch = lane.queue.open
+        if batch is None or not len(batch):
+            return
+        due = batch.begun + lane.queue.owner.linger
+        if now >= due or self.closing or (batch.wanted and not lane.busy and not lane.queue.sealed):
+            self._accumulator.seal(lane.queue)
+        else:
+            self._wake_at(due)
+
+    def _ready_at(self, lane: Lane, now: float) -> int | None:
+        """Return the node that takes this lane's batches now, or None."""
+        if self._fatal is not None:
+            self._give_up(lane, self._fatal)
+            return None
+        if lane.retry_at > now:
+            self._wake_at(lane.retry_at)
+            return None
+        topic = self._cluster.metadata.topic(lane.queue.topic)
+        if topic is None or lane.queue.partition >= len(topic.partitions):
+            self._cluster.request_refresh(f"{lane.name} is not in the metadata")
+            return None
+        if topic.topic_id != lane.topic_id:
+            # A topic of the same name and another ID holds none of what was sent to the old one (KIP-516).
+            lane.begin_again = lane.begin_again or bool(lane.topic_id and self._config.idempotence)
+            lane.topic_id = topic.topic_id
+        if lane.begin_again and not lane.in_flight and not self._begin_again(lane):
+            return None
+        leader = topic.partitions[lane.queue.partition].leader
+        if leader < 0:
+            self._cluster.request_refresh(f"{lane.name} has no leader")
+            return None
+        if lane.in_flight and leader != lane.node:
+            return None
+        if self._windows.get(leader, 0) >= self._config.max_in_flight:
+            return None
+        return leader
+
+    # -- before a batch goes ---------------------------------------------------------------------------------------
+
+    def _prepared(self, lane: Lane, batch: "Batch") -> bool:
+        """Tell whether the batch can go as it is; otherwise have it compressed."""
+        options = lane.queue.owner.options
+        if batch.payload is not None or options.compression == "none":
+            return True
+        if lane.preparing:
+            return False
+        if batch.builder.size <= COMPRESS_HERE:
+            self._compressed(lane, batch, self._compress(batch, options))
+            return True
+        if self._compressors is None:
+            self._compressors = ThreadPoolExecutor(2, "felice-compress")
+        lane.preparing = True
+        work = self._loop.run_in_executor(self._compressors, self._compress, batch, options)
+
+        def finish(done: "asyncio.Future[Any]") -> None:
+            lane.preparing = False
+            if not done.cancelled():
+                if (error := done.exception()) is not None:
+                    lane.queue.sealed.popleft()
+                    self._fail(lane, batch, FeliceError(f"{lane.name}: compression failed: {error!r}"))
+                elif not batch.done:
+                    self._compressed(lane, batch, done.result())
+            self.wake()
+
+        work.add_done_callback(finish)
+        return False
+
+    @staticmethod
+    def _compress(batch: "Batch", options: Any) -> Any:
+        return batch.builder.seal(codec=Codec.parse(options.compression), level=options.compression_level)
+
+    def _compressed(self, lane: Lane, batch: "Batch", payload: Any) -> None:
+        """Keep the compressed bytes, and let the plain ones go."""
+        self._accumulator.compressed(batch, payload)
+        self._on_room()
+
+    def _dispatch(self, node: int, chosen: "list[tuple[Lane, Batch]]") -> None:
+        """Send one request with these batches, one a partition."""
+        for lane, batch in chosen:
+            lane.take(batch, node)
+            if not batch.attempts:
+                self._stamp(lane, batch)
+            batch.attempts += 1
+            batch.in_flight = True
+        self._accumulator.finish([batch for _, batch in chosen])
+        self._windows[node] = self._windows.get(node, 0) + 1
+        task = self._loop.create_task(self._exchange(node, chosen))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        for lane, _ in chosen:
+            # To the back, so that lanes take turns where a request cannot hold them all.
+            del self._active[lane]
+            if not lane.idle:
+                self._active[lane] = None
+                self.wake()
+
+    def _stamp(self, lane: Lane, batch: "Batch") -> None:
+        sequence = lane.sequence
+        if sequence.restart and sequence.identity == self._identity:
+            self._bump("the sequence numbers of a failed batch are in doubt")
+        sequence.stamp(batch, self._identity if self._config.idempotence else None)
+
+    def _begin_again(self, lane: Lane) -> bool:
+        """Stamp everything that waits anew; nothing of the lane is in flight."""
+        if self._identity is None:
+            return False
+        lane.begin_again = False
+        if not lane.waiting:
+            lane.sequence.restart = True
+            return True
+        if lane.sequence.identity == self._identity:
+            self._bump(f"{lane.name} was out of sequence")
+        if self._identity is None:
+            lane.begin_again = True
+            return False
+        lane.sequence.begin_again(list(lane.waiting), self._identity)
+        for batch in lane.waiting:
+            stamp(
+                batch.payload,
+                producer_id=batch.producer_id,
+                producer_epoch=batch.producer_epoch,
+                base_sequence=batch.base_sequence,
+            )
+            batch.in_doubt = False
+        return True
+
+    def _request(self, chosen: "list[tuple[Lane, Batch]]", version: int) -> ProduceRequest:
+        topics: dict[str, ProduceRequest.TopicProduceData] = {}
+        for lane, batch in chosen:
+            queue = lane.queue
+            topic = topics.get(queue.topic)
+            if topic is None:
+                topic = topics[queue.topic] = (
+                    ProduceRequest.TopicProduceData(topic_id=lane.topic_id, partition_data=[])
+                    if version >= 13
+                    else ProduceRequest.TopicProduceData(name=queue.topic, partition_data=[])
+                )
+            topic.partition_data.append(
+                ProduceRequest.PartitionProduceData(index=queue.partition, records=batch.payload)
+            )
+        return ProduceRequest(
+            acks=self._acks,
+            timeout_ms=min(int(self._config.request_timeout * 1000), 2**31 - 1),
+            topic_data=list(topics.values()),
+        )
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    async def _exchange(self, node: int, chosen: "list[tuple[Lane, Batch]]") -> None:
+        """Send one request and settle its batches, whatever happens."""
+        known = all(any(lane.topic_id) for lane, _ in chosen)
+        try:
+            try:
+                response = await self._cluster.send(
+                    node,
+                    lambda version: self._request(chosen, version),
+                    api=ProduceRequest,
+                    role=Role.PRODUCE,
+                    timeout=self._config.request_timeout,
+                    version_cap=None if known else 12,
+                    expect_response=self._acks != 0,
+                )
+            finally:
+                self._windows[node] -= 1
+                for _, batch in chosen:
+                    batch.in_flight = False
+        except FeliceError as error:
+            self._cluster.request_refresh(f"producing to node {node}: {error}")
+            for lane, batch in chosen:
+                self._retry(lane, batch, error, in_doubt=error.may_have_happened)
+        except Exception as error:  # Ours: the batches must have an outcome all the same.
+            for lane, batch in chosen:
+                fault = FeliceError(f"{lane.name}: {error!r} while sending", may_have_happened=True)
+                self._fail(lane, batch, fault, in_doubt=True)
+            raise
+        else:
+            if response is None:
+                for lane, batch in chosen:
+                    self._deliver(lane, batch, -1, -1)
+            else:
+                self._take_response(node, chosen, response)
+        finally:
+            self.wake()
+
+    def _take_response(self, node: int, chosen: "list[tuple[Lane, Batch]]", response: ProduceResponse) -> None:
+        answers: dict[tuple[str | bytes, int], Answer] = {}
+        for topic in response.responses:
+            for answer in topic.partition_responses:
+                answers[topic.name or topic.topic_id, answer.index] = answer
+        stale = ""
+        for lane, batch in chosen:
+            queue = lane.queue
+            found = answers.get((queue.topic, queue.partition)) or answers.get((lane.topic_id, queue.partition))
+            if found is None:
+                missing = FeliceError(f"node {node} did not answer for {lane.name}", may_have_happened=True)
+                self._retry(lane, batch, missing, in_doubt=True)
+                continue
+            if found.error_code in STALE_METADATA:
+                hint = found.current_leader
+                if hint is not None and hint.leader_id >= 0 and hint.leader_epoch >= 0:
+                    self._cluster.update_leader(
+                        queue.topic, queue.partition, hint.leader_id, hint.leader_epoch, response.node_endpoints
+                    )
+                stale = f"{lane.name}: node {node} answered {found.error_code}"
+            self._take_answer(lane, batch, found)
+        if stale:
+            self._cluster.request_refresh(stale)
+
+    def _take_answer(self, lane: Lane, batch: "Batch", answer: Answer) -> None:
+        code = answer.error_code
+        if not code:
+            self._deliver(lane, batch, answer.base_offset, answer.log_append_time_ms)
+            return
+        if batch not in lane.in_flight:
+            return  # Given up while it was under way.
+        error = BrokerError(code, f"producing to {lane.name}", broker_message=answer.error_message)
+        match verdict(code, records=len(batch), oldest=lane.oldest(batch), idempotent=self._config.idempotence):
+            case Verdict.DELIVERED:
+                self._deliver(lane, batch, answer.base_offset, answer.log_append_time_ms)
+            case Verdict.RETRY:
+                self._retry(lane, batch, error)
+            case Verdict.RETRY_IN_DOUBT:
+                self._retry(lane, batch, error, in_doubt=True)
+            case Verdict.BEGIN_AGAIN:
+                lane.begin_again = True
+                self._retry(lane, batch, error)
+            case Verdict.SPLIT:
+                self._split(lane, batch)
+            case Verdict.FAIL if code in (10, 18):
+                limit = f"the broker's limit for {lane.queue.topic}"
+                self._fail(lane, batch, RecordTooLarge(f"{lane.name}: {error}: one record above {limit}"))
+            case Verdict.FAIL:
+                self._fail(lane, batch, error)
+            case Verdict.FAIL_IN_DOUBT:
+                error.may_have_happened = True
+                self._fail(lane, batch, error, in_doubt=True)
+            case Verdict.FATAL:
+                error.hint = error.hint or "close this producer and make a new one"
+                self._fatal = error
+                self._fail(lane, batch, error)
+
+    def _deliver(self, lane: Lane, batch: "Batch", base_offset: int, append_time_ms: int) -> None:
+        if lane.come_back(batch):
+            lane.setbacks = 0
+            lane.last_error = None
+            self._settle(batch, base_offset, append_time_ms, None)
+
+    def _retry(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:
+        """Put a batch back to its place, to go again after a pause, unless its time is up or all is over."""
+        if not lane.come_back(batch):
+            return
+        lane.last_error = error
+        batch.in_doubt = batch.in_doubt or in_doubt
+        now = self._clock.monotonic()
+        pause = min(self._config.retry_backoff * 2 ** min(lane.setbacks, 16), self._config.retry_backoff_max)
+        lane.retry_at = now + pause * self._random.uniform(0.8, 1.2)
+        lane.setbacks += 1
+        lane.put_back(batch)
+        self._active[lane] = None
+        self._wake_at(lane.retry_at)
+
+    def _fail(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:
+        """Fail a batch for good; its numbers leave a hole unless it was the last one."""
+        lane.come_back(batch)
+        if batch.attempts:
+            last = batch.serial + len(batch) == lane.sequence.next_serial
+            lane.sequence.lost(batch, last, in_doubt or batch.in_doubt)
+        self._settle(batch, -1, -1, error)
+
+    def _settle(self, batch: "Batch", base_offset: int, append_time_ms: int, error: FeliceError | None) -> None:
+        builder = batch.builder
+        batch.settle(base_offset, append_time_ms, error)
+        self._accumulator.release(batch, builder)
+        self._on_room()
+        if error is not None and not batch.looked:
+            self._on_failure(batch)
+
+    def _split(self, lane: Lane, batch: "Batch") -> None:
+        """Cut a batch that is too large for the broker in two, inside its own range of numbers."""
+        lane.come_back(batch)
+        options = lane.queue.owner.options
+        codec = Codec.parse(options.compression)
+        found = read_records(batch.payload, limit=2**31 - 1)
+        middle = len(found) // 2
+        for first, part in ((0, found[:middle]), (middle, found[middle:])):
+            builder = BatchBuilder(sum(_record_bytes(record) for record in part) + 61)
+            for record in part:
+                builder.append(record.value, record.key, record.headers, record.timestamp_ms)
+            piece = self._accumulator.adopt(lane.queue, builder, batch.begun)
+            piece.serial = batch.serial + first
+            piece.producer_id = batch.producer_id
+            piece.producer_epoch = batch.producer_epoch
+            if batch.base_sequence >= 0:
+                piece.base_sequence = (batch.base_sequence + first) & 0x7FFFFFFF
+            piece.attempts = batch.attempts
+            piece.payload = builder.seal(
+                codec=codec,
+                level=options.compression_level,
+                producer_id=piece.producer_id,
+                producer_epoch=piece.producer_epoch,
+                base_sequence=piece.base_sequence,
+            )
+            for index in range(len(part)):
+                batch.move(first + index, piece, index)
+            lane.put_back(piece)
+        self._accumulator.release(batch, batch.builder)
+        self._active[lane] = None
+        self._events.emit(
+            BatchSplit(
+                client_id=self._config.client_id,
+                topic=lane.queue.topic,
+                partition=lane.queue.partition,
+                records=len(found),
+                batches=2,
+            )
+        )
+
+    # -- the producer's identity -----------------------------------------------------------------------------------
+
+    def _identify(self) -> None:
+        """Get a producer ID, unless that is under way."""
+        if self._identifying is None:
+            self._identifying = self._loop.create_task(self._get_identity())
+            self._identifying.add_done_callback(self._identified)
+
+    async def _get_identity(self) -> None:
+        request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=2**31 - 1)
+        while True:
+            try:
+                response = await self._cluster.call(request, deadline=self._clock.monotonic() + IDENTIFY_PATIENCE)
+            except FeliceError as error:
+                if not error.retriable:
+                    raise
+                self._note(error)
+                continue
+            if not response.error_code:
+                self._identity = Identity(response.producer_id, response.producer_epoch)
+                return
+            refused = BrokerError(response.error_code, "asking for a producer ID")
+            if not refused.retriable:
+                raise refused
+            self._note(refused)
+            await asyncio.sleep(self._config.retry_backoff * self._random.uniform(0.8, 1.2))
+
+    def _identified(self, task: "asyncio.Task[None]") -> None:
+        self._identifying = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fatal = (
+                error if isinstance(error, FeliceError) else FeliceError(f"asking for a producer ID: {error!r}")
+            )
+        self.wake()
+
+    def _note(self, error: FeliceError) -> None:
+        for lane in self._active:
+            lane.last_error = error
+
+    def _bump(self, reason: str) -> None:
+        """Begin a new epoch; other partitions go on in the old one until nothing of theirs is under way."""
+        if self._identity is None:
+            return
+        if self._identity.epoch >= LAST_EPOCH:
+            self._identity = None  # The epochs are used up: the next step asks for a new ID.
+            self._identify()
+            return
+        self._identity = Identity(self._identity.producer_id, self._identity.epoch + 1)
+        self._events.emit(
+            ProducerEpochBumped(
+                client_id=self._config.client_id,
+                producer_id=self._identity.producer_id,
+                producer_epoch=self._identity.epoch,
+                reason=reason,
+            )
+        )
+
+    # -- time, and the end -----------------------------------------------------------------------------------------
+
+    def _sweep_later(self) -> None:
+        period = min(max(self._config.delivery_timeout / 20, 0.01), 1.0)
+        self._sweep = self._loop.call_later(period, self._expire)
+
+    def _expire(self) -> None:
+        """Fail what is older than the delivery timeout."""
+        self._sweep = None
+        now = self._clock.monotonic()
+        patience = self._config.delivery_timeout
+        busy = False
+        for lane in self._lanes:
+            open_batch = lane.queue.open
+            if open_batch is not None and open_batch.begun <= now - patience:
+                self._accumulator.seal(lane.queue)
+            for batch in lane.expired(now, patience):
+                self._fail(lane, batch, self._too_late(lane, batch), in_doubt=batch.in_flight)
+            busy = busy or lane.busy or not lane.idle
+        if busy:
+            self._sweep_later()
+            self.wake()
+
+    def _too_late(self, lane: Lane, batch: "Batch") -> DeadlineExceeded:
+        doubt = batch.in_doubt or batch.in_flight
+        last = lane.last_error or self._cluster.health.last_error or "it has been waiting for a leader"
+        return DeadlineExceeded(
+            f"{lane.name}: not delivered within {self._config.delivery_timeout:g} s"
+            f"{', but may have been written' if doubt else ''}; last: {last}",
+            may_have_happened=doubt,
+        )
+
+    def _give_up(self, lane: Lane, error: FeliceError) -> None:
+        """Fail all of a lane that is not in flight."""
+        self._accumulator.seal(lane.queue)
+        if lane.preparing:
+            return
+        for batch in (*lane.waiting, *lane.queue.sealed):
+            self._fail(lane, batch, error)
+        lane.waiting.clear()
+        lane.queue.sealed.clear()
+
+    def live(self) -> "Iterable[Batch]":
+        """Return every batch that has no outcome; open ones are sealed first."""
+        self._accumulator.seal_all()
+        for queue in self._accumulator.take_dirty():
+            self._active[self._lane(queue)] = None
+        self.wake()
+        return [batch for lane in self._lanes for batch in (*lane.unsettled(), *lane.queue.sealed)]
+
+    async def abandon(self) -> None:
+        """Fail all that is left, and end every task."""
+        for batch_lane in self._lanes:
+            self._accumulator.seal(batch_lane.queue)
+            for batch in (*batch_lane.unsettled(), *batch_lane.queue.sealed):
+                doubt = batch.in_doubt or batch.in_flight
+                self._fail(
+                    batch_lane,
+                    batch,
+                    ClosedError(
+                        f"{batch_lane.name}: the producer was closed before the record was delivered"
+                        f"{', but it may have been written' if doubt else ''}",
+                        may_have_happened=doubt,
+                    ),
+                    in_doubt=doubt,
+                )
+            batch_lane.waiting.clear()
+            batch_lane.queue.sealed.clear()
+        for handle in (self._timer, self._sweep):
+            if handle is not None:
+                handle.cancel()
+        tasks = [*self._tasks, *([self._identifying] if self._identifying else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._compressors is not None:
+            self._compressors.shutdown(wait=False, cancel_futures=True)
+
+
+def _size(batch: "Batch") -> int:
+    return len(batch.payload) if batch.payload is not None else batch.builder.size
+
+
+def _record_bytes(record: Any) -> int:
+    """Return the most that a record takes in a batch."""
+    headers = sum(20 + 4 * len(name) + len(value or b"") for name, value in record.headers)
+    return 36 + len(record.key or b"") + len(record.value or b"") + headers

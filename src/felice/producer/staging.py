@@ -1,0 +1,125 @@
+"""Staging: records of topics whose partitions are not known yet, in order, until the metadata comes.
+
+Callers stage, the engine takes out. The one lock is reentrant, since a finalizer or a signal handler may send from
+inside a send, and under it nothing waits and no code of a user's runs.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from felice.types import Header
+
+if TYPE_CHECKING:
+    from felice.producer._accumulator import Batch
+
+__all__ = ["Record", "Staged", "Staging"]
+
+
+class Record(NamedTuple):
+    """A record that has been checked: plain bytes, a list of headers, whole numbers."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None
+    headers: list[Header] | None
+    partition: int | None
+    timestamp_ms: int | None
+
+    def size(self) -> int:
+        """Return the most bytes that the record takes in a batch."""
+        headers = sum(14 + 4 * len(name) + len(value or b"") for name, value in self.headers or ())
+        return 41 + len(self.value or b"") + len(self.key or b"") + headers
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A record that waits: its index in the topic's stand-in batch, and since when."""
+
+    index: int
+    record: Record
+    since: float
+
+
+class _Topic:
+    __slots__ = ("moving", "records", "stand_in")
+
+    def __init__(self, stand_in: "Batch") -> None:
+        self.stand_in = stand_in
+        self.records: deque[Staged] = deque()
+        self.moving = False
+
+
+class Staging:
+    """The staged records of one producer."""
+
+    def __init__(self, stand_in: "Callable[[], Batch]") -> None:
+        """Take what makes a batch that stands for records until they have one of their own."""
+        self._stand_in = stand_in
+        self._topics: dict[str, _Topic] = {}
+        self._lock = threading.RLock()
+
+    def names(self) -> list[str]:
+        """Return the topics that have staged records."""
+        return list(self._topics)
+
+    def count(self) -> int:
+        """Return how many records are staged."""
+        return sum(len(topic.records) for topic in list(self._topics.values()))
+
+    def add(self, record: Record, now: float, admitted: Callable[[], bool]) -> "tuple[Batch, int] | None":
+        """Stage a record, unless `admitted()` says that its topic has become known; then return None."""
+        fresh = self._stand_in()
+        with self._lock:
+            if admitted():
+                return None
+            topic = self._topics.get(record.topic)
+            if topic is None:
+                topic = self._topics[record.topic] = _Topic(fresh)
+            index = topic.stand_in.reserve()
+            topic.records.append(Staged(index, record, now))
+            return topic.stand_in, index
+
+    def move(self, name: str, place: "Callable[[Batch, Staged], None]", admit: Callable[[], None]) -> None:
+        """Call `place` for each staged record of a topic in order, then `admit()` when none is left.
+
+        A record that comes meanwhile is staged behind the others, and so goes before any that a caller sends after
+        `admit`: its own order is kept. A second mover of the same topic returns at once.
+        """
+        with self._lock:
+            topic = self._topics.get(name)
+            if topic is None:
+                admit()
+                return
+            if topic.moving:
+                return
+            topic.moving = True
+        while True:
+            with self._lock:
+                if not topic.records:
+                    admit()
+                    del self._topics[name]
+                    return
+                staged = topic.records.popleft()
+            place(topic.stand_in, staged)
+
+    def take(self, name: str, before: float) -> "list[tuple[Batch, Staged]]":
+        """Take out the records of a topic that were staged before a time."""
+        with self._lock:
+            topic = self._topics.get(name)
+            taken: list[tuple[Batch, Staged]] = []
+            while topic is not None and topic.records and topic.records[0].since <= before:
+                taken.append((topic.stand_in, topic.records.popleft()))
+            if topic is not None and not topic.records and not topic.moving:
+                del self._topics[name]
+            return taken
+
+    def last(self, name: str) -> "tuple[Batch, int] | None":
+        """Return where the newest staged record of a topic is, or None."""
+        with self._lock:
+            topic = self._topics.get(name)
+            if topic is None or not topic.records:
+                return None
+            return topic.stand_in, topic.records[-1].index
