@@ -50,13 +50,17 @@ class ConnectionClosed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionFailed(Event):
-    """A connection could not be made, or broke under requests."""
+    """A connection could not be made, or broke under requests.
+
+    Of equal failures in a row the 1st, 2nd, 4th, 8th and so on are told; `failures` counts them all.
+    """
 
     level = logging.WARNING
     node: str
     role: str
     reason: str
     retry_in: float
+    failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

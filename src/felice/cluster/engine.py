@@ -267,6 +267,7 @@ class Engine:
 
     def _on_fork(self) -> None:
         self.forked = True
+        self._inbox.closed = True  # The self-pipe is shared, too: a finalizer's post here would wake the parent.
         for callback in tuple(self._forks.values()):
             callback()
 

@@ -245,18 +245,23 @@ class Link:
 
     def _failed(self, error: FeliceError) -> None:
         """Take a failure into account: the next attempt waits."""
+        news = self.last_error is None or self.last_error.message != error.message
         self.last_error = error
         pause = self._backoff.next()
         self._not_before = self._wiring.clock.monotonic() + pause
-        self._wiring.events.emit(
-            ConnectionFailed(
-                client_id=self._wiring.config.client_id,
-                node=self.name(),
-                role=self.role.value,
-                reason=str(error),
-                retry_in=pause,
+        failures = self._backoff.failures
+        # An outage of an hour is not worth thousands of equal lines: the 1st, 2nd, 4th, 8th ... failure is told.
+        if news or failures & (failures - 1) == 0:
+            self._wiring.events.emit(
+                ConnectionFailed(
+                    client_id=self._wiring.config.client_id,
+                    node=self.name(),
+                    role=self.role.value,
+                    reason=str(error),
+                    retry_in=pause,
+                    failures=failures,
+                )
             )
-        )
 
     def _on_throttle(self, seconds: float) -> None:
         self._paused_until = self._wiring.clock.monotonic() + seconds

@@ -11,6 +11,7 @@ The picture is made of immutable views. `apply` merges a broker's answer into it
 - A leader told by a Produce or Fetch answer (KIP-951) is taken when its epoch is higher than the one known.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +20,8 @@ from felice.wire.messages.metadata import MetadataResponse
 from felice.wire.schema import ZERO_UUID
 
 __all__ = ["BrokerView", "Changes", "Metadata", "PartitionView", "TopicView"]
+
+_log = logging.getLogger("felice.cluster")
 
 MOST_PARTITIONS = 1_000_000
 """A partition number above this is taken for nonsense rather than for a topic of that size."""
@@ -133,7 +136,10 @@ class Metadata:
         """Count a change and tell the watchers."""
         self.generation += 1
         for callback in tuple(self._watchers.values()):
-            callback()
+            try:
+                callback()
+            except Exception:
+                _log.exception("a watcher of metadata failed: %r", callback)
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop topics that nobody wants any more."""

@@ -69,5 +69,9 @@ async def _in_thread(function: Callable[..., list[SocketAddress]], *args: Any) -
         except RuntimeError:
             return  # The loop has been closed: nobody waits any more.
 
-    threading.Thread(target=work, name="felice-resolver", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="felice-resolver", daemon=True).start()
+    except RuntimeError:
+        # The interpreter is ending and starts no more threads, while a client still drains: nobody else is held up.
+        work()
     return await future

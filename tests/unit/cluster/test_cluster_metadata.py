@@ -220,6 +220,16 @@ def test_watchers_are_told_of_each_change_until_they_stop() -> None:
     assert seen == [1, 2]
 
 
+def test_a_watcher_that_fails_is_logged_and_the_next_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    metadata = Metadata()
+    seen: list[int] = []
+    metadata.watch(lambda: 1 / 0)
+    metadata.watch(lambda: seen.append(1))
+    metadata.apply(answer())
+    assert seen == [1]
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_a_forgotten_topic_is_gone_by_name_and_id() -> None:
     metadata = Metadata()
     metadata.apply(answer(topic("letters", 1, topic_id=A)))

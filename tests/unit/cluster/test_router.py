@@ -439,9 +439,11 @@ async def test_row_50_a_dead_broker_is_tried_ever_more_seldom(make_cluster: Make
     cluster = make_cluster(f"127.0.0.1:{free_port()}", reconnect_backoff=0.01, reconnect_backoff_max=10)
     with pytest.raises(DeadlineExceeded):
         await cluster.ready(soon(0.5))
-    pauses = [event.retry_in for event in told.of(ConnectionFailed)]
-    assert 4 <= len(pauses) <= 7
+    failures = told.of(ConnectionFailed)
+    assert [event.failures for event in failures] == [1, 2, 4], "and of these, some are told"
+    pauses = [event.retry_in for event in failures]
     assert pauses == sorted(pauses)
+    assert 4 <= cluster._links[-1, Role.CONTROL]._backoff.failures <= 7
 
 
 async def test_row_50_a_broker_that_hangs_up_after_the_handshake_is_not_hammered(
