@@ -24,12 +24,13 @@ MAX_PARTITIONS_AT_ONCE = 10_000
 
 
 class Plan:
-    """A topic that may be created: its replicas, a list of nodes for each partition, and its settings."""
+    """A topic that may be created: its ID, its replicas, a list of nodes for each partition, and its settings."""
 
-    __slots__ = ("name", "replicas", "settings")
+    __slots__ = ("name", "replicas", "settings", "topic_id")
 
-    def __init__(self, name: str, replicas: list[list[int]], settings: Settings) -> None:
+    def __init__(self, name: str, topic_id: bytes, replicas: list[list[int]], settings: Settings) -> None:
         self.name = name
+        self.topic_id = topic_id
         self.replicas = replicas
         self.settings = settings
 
@@ -153,7 +154,7 @@ class Cluster:
             replicas = self._assigned(manual)
         else:
             replicas = self._spread(partitions, replication_factor)
-        return Plan(name, replicas, settings)
+        return Plan(name, self._new_uuid(), replicas, settings)
 
     def create_topic(self, plan: Plan) -> Topic:
         """Create a topic that was planned."""
@@ -163,7 +164,7 @@ class Cluster:
             partition.elect(alive)
             if partition.leader == NO_LEADER:
                 partition.lead(NO_LEADER)
-        topic = Topic(plan.name, self._new_uuid(), partitions, plan.settings)
+        topic = Topic(plan.name, plan.topic_id, partitions, plan.settings)
         self.topics[topic.name] = topic
         self.topics_by_id[topic.id] = topic
         self._collisions[collision_key(topic.name)] = topic.name
@@ -195,10 +196,10 @@ class Cluster:
             partitions = self.settings.number("num.partitions")
         if replication_factor == DEFAULT:
             replication_factor = self.settings.number("default.replication.factor")
-        if partitions <= 0:
-            raise Refused(ErrorCode.INVALID_PARTITIONS, f"{partitions} partitions; there must be one or more")
         if replication_factor <= 0:
             raise Refused(ErrorCode.INVALID_REPLICATION_FACTOR, f"{replication_factor} replicas; one is the least")
+        if partitions <= 0:
+            raise Refused(ErrorCode.INVALID_PARTITIONS, f"{partitions} partitions; there must be one or more")
         nodes = sorted(self.nodes)
         if replication_factor > len(nodes):
             raise Refused(

@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     synonyms: tuple[Synonym, ...]
 
     @property
-    def text(self) -> str:
+    def text(self) -> str | None:
         """The value."""
         return self.synonyms[0].text if self.synonyms else self.setting.default
 
@@ -54,4 +54,6 @@ def _broker_synonyms(settings: Settings, name: str) -> Iterator[Synonym]:
     """Give the places of a broker's setting."""
     if name in settings.texts:
         yield Synonym(name, settings.texts[name], Source.STATIC_BROKER)
-    yield Synonym(name, settings.known[name].default, Source.DEFAULT)
+    default = settings.known[name].default
+    if default is not None:
+        yield Synonym(name, default, Source.DEFAULT)

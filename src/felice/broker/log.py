@@ -139,7 +139,7 @@ class PartitionLog:
                 continue
             # A batch that reaches across the log's start may have its late records before it: then look further.
             for number in range(bisect_left(segment.peaks, timestamp), len(segment.offsets)):
-                for record in read_records(segment.batch(number)):
+                for record in read_records(segment.batch(number), check_crc=False):
                     if record.timestamp_ms >= timestamp and record.offset >= self.start_offset:
                         return record.offset, record.timestamp_ms
         return None

@@ -41,7 +41,8 @@ class Setting:
 
     name: str
     kind: Kind
-    default: str
+    default: str | None
+    """None where it is unset, and something else decides."""
     about: str
     broker_name: str | None = None
     """For a topic's setting: the broker's setting that gives its default."""
@@ -134,7 +135,7 @@ class Settings:
         """Return the value of a key."""
         if name not in self._values:
             setting = self.known[name]
-            self._values[name] = setting.parse(setting.default)
+            self._values[name] = setting.parse(setting.default or "")
         return self._values[name]
 
     def number(self, name: str) -> int:

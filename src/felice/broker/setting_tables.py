@@ -85,13 +85,17 @@ _BROKER = (
     Setting("transaction.max.timeout.ms", INT, "900000", "Longest timeout a transaction may ask for.", low=1),
 )  # fmt: skip
 
+UNSET: Final = frozenset({"log.flush.interval.ms", "log.retention.ms", "log.roll.jitter.ms", "log.roll.ms"})
+"""The broker's keys that another one, in hours or of a scheduler, stands for unless they are set."""
+
 
 def _inherited() -> Iterator[Setting]:
     """Give the broker's keys that topics take their defaults from."""
     for topic in _TOPIC:
         if topic.broker_name is not None:
+            default = None if topic.broker_name in UNSET else topic.default
             yield Setting(
-                topic.broker_name, topic.kind, topic.default, topic.about,
+                topic.broker_name, topic.kind, default, topic.about,
                 low=topic.low, high=topic.high, one_of=topic.one_of, also=topic.also,
             )  # fmt: skip
 

@@ -10,7 +10,6 @@ from felice.broker.config_entries import topic_entries
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
-from felice.wire.schema import ZERO_UUID
 
 __all__ = ["HANDLER"]
 
@@ -47,15 +46,16 @@ def _create(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Resul
     except Refused as refused:
         message = refused.message or refused.code.name
         return Result(name=asked.name, error_code=refused.code, error_message=message, configs=[])
-    topic_id = ZERO_UUID if validate_only else call.cluster.create_topic(plan).id
-    return _created(call, plan, topic_id)
+    if not validate_only:
+        call.cluster.create_topic(plan)
+    return _created(call, plan)
 
 
-def _created(call: Call, plan: Plan, topic_id: bytes) -> Result:
+def _created(call: Call, plan: Plan) -> Result:
     """Describe a topic that was created, or could be."""
     return Result(
         name=plan.name,
-        topic_id=topic_id,
+        topic_id=plan.topic_id,
         error_message=None,
         num_partitions=len(plan.replicas),
         replication_factor=len(plan.replicas[0]),

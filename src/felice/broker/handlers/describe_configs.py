@@ -33,13 +33,13 @@ def _describe(call: Call, request: DescribeConfigsRequest, asked: Asked) -> Resu
     except Refused as refused:
         return Result(
             error_code=refused.code,
-            error_message=refused.message,
+            error_message=refused.message or "",
             resource_type=asked.resource_type,
             resource_name=asked.resource_name,
         )
     wanted = asked.configuration_keys
     return Result(
-        error_message=None,
+        error_message="",
         resource_type=asked.resource_type,
         resource_name=asked.resource_name,
         configs=[
@@ -56,7 +56,7 @@ def _topic(call: Call, name: str) -> Iterable[Entry]:
     check_name(name)
     topic = call.cluster.topics.get(name)
     if topic is None:
-        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     return topic_entries(topic.settings, call.cluster.settings)
 
 

@@ -33,6 +33,8 @@ SESSION_ERRORS = frozenset(
 )
 """Codes that stand over the whole answer, not beside a partition."""
 
+UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
+
 
 class Reading(NamedTuple):
     """What was read for a request."""
@@ -210,7 +212,7 @@ def _refused(call: Call, wanted: Wanted, refused: Refused) -> Answer:
         partition_index=wanted.index,
         error_code=refused.code,
         high_watermark=NOWHERE,
-        aborted_transactions=None,
+        aborted_transactions=[] if refused.code in UNKNOWN else None,
         records=b"",
     )
     if call.version >= HINTS_FROM and refused.code in (

@@ -41,16 +41,17 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
     """Find the coordinator of one key."""
     try:
         call.check_faults(None)
-        if key_type not in KEY_TYPES or (key_type == SHARE and call.version < SHARE_FROM):
+        if key_type not in KEY_TYPES:
             raise Refused(ErrorCode.INVALID_REQUEST, f"there is no key type {key_type}")
-        if key_type == SHARE and not _share_key.match(key):
-            raise Refused(ErrorCode.INVALID_REQUEST, f"{key!r} is not of the form group:topicID:partition")
+        if key_type == SHARE and (call.version < SHARE_FROM or not _share_key.match(key)):
+            raise Refused(ErrorCode.INVALID_REQUEST)
         node = call.cluster.coordinator(key)
         if node is None:
             raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
     except Refused as refused:
-        message = refused.message or refused.code.name
-        return Coordinator(key=key, node_id=NOBODY, port=NOBODY, error_code=refused.code, error_message=message)
+        return Coordinator(
+            key=key, node_id=NOBODY, port=NOBODY, error_code=refused.code, error_message=refused.message or ""
+        )
     return Coordinator(key=key, node_id=node.id, host=node.host, port=node.port, error_message=None)
 
 

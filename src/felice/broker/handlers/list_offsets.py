@@ -43,17 +43,16 @@ Found: TypeAlias = ListOffsetsResponse.ListOffsetsPartitionResponse
 
 
 def _handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse:
-    """Look the offsets up; a partition that is named twice is refused."""
+    """Look the offsets up; a partition that is named twice is refused, once."""
     named = Counter(_partitions(call, request))
+    isolation = request.isolation_level
     return ListOffsetsResponse(
         topics=[
             ListOffsetsResponse.ListOffsetsTopicResponse(
                 name=topic.name,
                 partitions=[
-                    _look_up(
-                        call, topic.name, asked, request.isolation_level, named[topic.name, asked.partition_index] > 1
-                    )
-                    for asked in topic.partitions
+                    _look_up(call, topic.name, asked, isolation, named[topic.name, index] > 1)
+                    for index, asked in {asked.partition_index: asked for asked in topic.partitions}.items()
                 ],
             )
             for topic in request.topics

@@ -1,12 +1,14 @@
 """Produce: appends record batches to partitions."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TypeAlias
 
 from felice.broker.admission import admit
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.broker.refusal import Hangup, Refused
+from felice.broker.setting import Settings
 from felice.broker.topics import Topic
 from felice.errors import ErrorCode
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
@@ -59,9 +61,16 @@ def _append(
         if topic.is_internal:
             raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
         settings = topic.settings
-        if request.acks == ALL_IN_SYNC and len(partition.in_sync) < settings.number("min.insync.replicas"):
+        if request.acks == ALL_IN_SYNC and _short_of_replicas(partition, settings):
             raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS)
-        offset, append_time = admit(asked.records, partition, settings, call.version, cluster.clock.time_ms())
+        offset, append_time = admit(
+            asked.records,
+            partition,
+            settings,
+            version=call.version,
+            now=cluster.clock.time_ms(),
+            check_transaction=partial(cluster.transactional_ids.refuse_write, request.transactional_id, call.version),
+        )
         return Result(
             index=asked.index,
             base_offset=offset,
@@ -72,6 +81,11 @@ def _append(
         failed.append(refused)
         found = topic.partition(asked.index) if topic is not None else None
         return _refused(call, asked.index, found, refused, response)
+
+
+def _short_of_replicas(partition: Partition, settings: Settings) -> bool:
+    """Tell whether fewer replicas than wanted are in sync; no more are wanted than there are (KIP-966)."""
+    return len(partition.in_sync) < min(settings.number("min.insync.replicas"), len(partition.replicas))
 
 
 def _refused(
