@@ -88,7 +88,6 @@ def transactional_batches_without_a_transaction(asker: Asker) -> Any:
         for version in (3, 9, 11)
         for who, of in writers
     ]
-    ]
 
 
 @question
