@@ -15,7 +15,7 @@ from felice.cluster.link import Role
 from felice.cluster.router import Cluster
 from felice.config import ClientConfig
 from felice.errors import ConnectionLost, DeadlineExceeded, ErrorCode, NetworkError, RequestTimeout
-from felice.events import Event, EventBus, TopicRecreated
+from felice.events import EngineLate, Event, EventBus, TopicRecreated
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.metadata import MetadataRequest, MetadataResponse
 
@@ -262,6 +262,19 @@ def test_an_idle_client_takes_next_to_no_cpu(make: Make, engine: Engine) -> None
         before = engine.run(spent, timeout=5)
         time.sleep(3)
         assert engine.run(spent, timeout=5) - before < 0.003 * 3
+
+
+def test_an_engine_that_is_held_up_is_an_event(
+    make: Make, engine: Engine, heard: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("felice.cluster.engine.LATE", 0.05)
+    with Broker() as broker:
+        cluster = make(broker.bootstrap_servers)
+        engine.run(cluster.ready, soon(), timeout=20)
+        engine.run(asyncio.sleep, 0.1, timeout=5)
+        engine.post(time.sleep, 0.3)
+        engine.run(asyncio.sleep, 0.1, timeout=5)
+        assert max(event.seconds for event in heard if isinstance(event, EngineLate)) > 0.2
 
 
 def test_a_hundred_clients_opened_and_closed_leave_no_descriptor(make: Make, engine: Engine) -> None:

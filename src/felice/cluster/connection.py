@@ -201,9 +201,10 @@ class Connection:
         """
         if self._ended is not None:
             raise ConnectionLost(self._ended.message, hint=self._ended.hint, may_have_happened=False)
-        if api is None:
-            api = type(request)  # type: ignore[assignment]
-        assert api is not None
+        if isinstance(request, Request):
+            api = type(request)
+        elif api is None:
+            raise TypeError("a request that is made for its version needs `api`, its class")
         assert self.versions is not None, "submit before handshake"
         version = self.versions.choose(api, version_cap)
         if not isinstance(request, Request):

@@ -284,6 +284,8 @@ class Link:
         if self._attempt is not None:
             self._attempt.cancel()
             await asyncio.wait([self._attempt])
+        # A task that is cancelled before its first step never gets to tell its waiters.
+        self._settle(None, ClosedError("the client was closed while it connected"))
 
 
 def _again(error: FeliceError) -> FeliceError:

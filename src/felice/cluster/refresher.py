@@ -165,11 +165,11 @@ class Refresher:
                 self._reason = self._unsettled()
         self._asked_at = self._clock.monotonic()
         self._pause = self._backoff.next()
+        self.wake()
 
     def _fail(self, error: FeliceError) -> None:
         self.last_error = error
         self._reason = f"the last try failed: {error.message}"
-        self.wake()
 
     def _unsettled(self) -> str:
         """Tell why the answer is not good enough; empty where it is."""

@@ -319,8 +319,7 @@ class Cluster:
         With `repeatable=False` an error after which the request may have been carried out is raised at once. Error
         codes inside the answer are for the caller. Raises DeadlineExceeded with what was tried last.
         """
-        api = api or type(request)  # type: ignore[assignment]
-        assert api is not None
+        what = type(request).api_name if isinstance(request, Request) else api.api_name if api else "a request"
         backoff = Backoff(self.config.retry_backoff, self.config.retry_backoff_max, self._random)
         tried: set[int] = set()
         last: FeliceError | None = None
@@ -346,7 +345,7 @@ class Cluster:
             tried.clear()
             pause = backoff.next()
             if self._clock.monotonic() + pause >= deadline:
-                raise self._too_late(api.api_name, last) from last
+                raise self._too_late(what, last) from last
             await asyncio.sleep(pause)
 
     def _too_late(self, doing: str, last: FeliceError | None) -> DeadlineExceeded:

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -153,6 +154,23 @@ async def test_row_25_every_address_of_a_name_is_tried(broker: ScriptedBroker, m
     names.names["127.0.0.1"] = ["127.0.0.1"]
     await cluster.ready(soon())
     assert broker.accepted >= 1
+
+
+async def test_row_25_an_address_that_swallows_packets_leaves_time_for_the_next(
+    broker: ScriptedBroker, make_cluster: Make
+) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.2", broker.port), backlog=0) as hole, ExitStack() as stack:
+        for _ in range(4):  # a full queue: from now on the kernel answers no SYN
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        names = Names(kafka=["127.0.0.2", "127.0.0.1"])
+        names.names["127.0.0.1"] = ["127.0.0.1"]
+        cluster = make_cluster(f"kafka:{broker.port}", resolver=names, connect_timeout=0.4)
+        started = loop.time()
+        await cluster.ready(soon())
+        assert 0.15 < loop.time() - started < 2, "half of the time for each of the two"
 
 
 async def test_row_25_names_are_resolved_at_each_connect(broker: ScriptedBroker, make_cluster: Make) -> None:
@@ -706,6 +724,30 @@ async def test_closing_while_it_connects_leaves_nothing(broker: ScriptedBroker, 
     await cluster.close(soon(1))
     with pytest.raises(ClosedError):
         await waiting
+
+
+async def test_closing_before_a_connect_has_begun_ends_its_waiters(broker: ScriptedBroker, make_cluster: Make) -> None:
+    """A task that is cancelled before its first step never runs: its waiters must not depend on it."""
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+    link = cluster._link(1, Role.FETCH)
+    waiting = asyncio.ensure_future(link.connection(30))
+    closing = asyncio.ensure_future(link.close())
+    async with asyncio.timeout(5):
+        with pytest.raises(ClosedError):
+            await waiting
+        await closing
+
+
+async def test_an_answer_that_changes_nothing_still_wakes_those_who_wait(
+    broker: ScriptedBroker, make_cluster: Make
+) -> None:
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+    broker.on(MetadataRequest, lambda request, header: MetadataResponse())
+    cluster.request_refresh("a test")
+    async with asyncio.timeout(5):
+        await cluster._refresher.turn(soon(60))
 
 
 async def test_a_background_task_that_fails_is_seen(
