@@ -35,6 +35,8 @@ class ConsumerConfig(ClientConfig):
     """How much the whole client may hold and have asked for, over all partitions."""
     max_poll_records: int = option(10_000, kafka="max.poll.records", unit="records", low=1)
     """How many records a batch has at most."""
+    rack: str = option("", kafka="client.rack")
+    """Where this client runs, so that it may be told to read from a replica nearby (KIP-392)."""
     check_crc: bool = option(True, kafka="check.crcs")
     """Whether the checksum of each batch is verified."""
     max_batch_bytes: int = option(64 * 1024 * 1024, unit="bytes", low=1024, high=2**31 - 1)
@@ -73,5 +75,6 @@ class ConsumerOptions(TypedDict, total=False):
     partition_bytes: int
     buffer_bytes: int
     max_poll_records: int
+    rack: str
     check_crc: bool
     max_batch_bytes: int

@@ -1,0 +1,552 @@
+"""What the sync and the async consumer share: taking batches, positions, seeking. Runs on the caller's threads.
+
+One thread polls or iterates at a time, and is told so otherwise; everything else may be called from any thread, from a
+signal handler too. Nothing here waits: the two faces do.
+
+Non-obvious:
+
+- A partition whose decoded records are not all handed out keeps its turn, so that only one partition is ever unpacked.
+- An iteration holds the rest of its batch. Whoever needs the partition otherwise (a poll, a seek, a pause) takes that
+  rest away first, and it goes back on the shelf or is dropped.
+- A batch that is damaged is fetched once more before anybody is told: the damage may have happened on the way.
+"""
+
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from random import Random
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from felice import native
+from felice.clock import Clock, SystemClock
+from felice.cluster.engine import Engine
+from felice.cluster.health import Health
+from felice.cluster.router import Cluster
+from felice.config import ConsumerConfig
+from felice.config.option import check_names
+from felice.consumer.fetcher import Fetcher
+from felice.consumer.lookup import END, Found, OffsetAndTimestamp
+from felice.consumer.outbox import Outbox
+from felice.consumer.shelf import Chunk, Partition, Shelf
+from felice.consumer.start import Start, Starts, StartSpec, Timestamp, parse_partition, parse_start
+from felice.consumer.subscription import Follow, Subscription
+from felice.errors import (
+    ClosedError,
+    ConfigError,
+    DecompressionLimit,
+    FeliceError,
+    PartitionError,
+    UsageError,
+    WireError,
+)
+from felice.events import EventBus, Listener, PartitionFailed
+from felice.types import TopicPartition
+
+if TYPE_CHECKING:
+    from felice.consumer._batch import AsyncMessages, Batch, Messages, Reader
+else:
+    _batch = native.pick("felice.consumer._batch")
+    Batch, Reader = _batch.Batch, _batch.Reader
+
+__all__ = ["Core", "Deserializer", "TimeSpec", "build"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Deserializer = Callable[[bytes], Any]
+"""Makes a key or a value of its bytes; not called for null."""
+
+TimeSpec = Timestamp | datetime
+"""A time to look an offset up by."""
+
+TAKE_TOGETHER = 256 * 1024
+"""Bytes of small chunks that are read into one batch together."""
+
+
+class Core(Generic[K, V]):
+    """One consumer, without a face."""
+
+    def __init__(
+        self,
+        config: ConsumerConfig,
+        topics: Iterable[str],
+        partitions: Iterable[TopicPartition],
+        starts: Starts,
+        deserializers: tuple[Deserializer | None, Deserializer | None],
+        listeners: Iterable[Listener] = (),
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
+        """Take all that was given, and begin."""
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.engine = Engine.current()
+        self.outbox = Outbox()
+        self._messages: weakref.ref[Messages[K, V] | AsyncMessages[K, V]] | None = None
+        self._deserializers = deserializers if any(deserializers) else None
+        self._events = EventBus(self.engine.callbacks.offer, listeners)
+        random = random or Random()
+        self._cluster = Cluster(config, engine=self.engine, clock=self.clock, random=random, events=self._events)
+        self._fetcher = Fetcher(self._cluster, self.engine, config, self.clock, random, self._events, self.outbox)
+        follow = Follow(self._fetcher.add, self._fetcher.place, self._fetcher.recreated)
+        self._subscription = Subscription(
+            topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config.request_timeout
+        )
+        self._bell = self.engine.mailbox(self._fetcher.drain)
+        self._polling = threading.Lock()
+        self._current: Partition | None = None
+        self._iterated: Partition | None = None
+        self.engine.register(self)
+        self.engine.post(self._begin)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    def iterated_by(self, messages: "Messages[K, V] | AsyncMessages[K, V]") -> None:
+        """Take the iteration of the face, which holds the batch it is in.
+
+        Not held here: it keeps the face alive (somebody may iterate over a consumer they have no name for), and the
+        engine keeps this.
+        """
+        self._messages = weakref.ref(messages)
+
+    @property
+    def _iteration(self) -> "Messages[K, V] | AsyncMessages[K, V] | None":
+        return self._messages() if self._messages is not None else None
+
+    def _begin(self) -> None:
+        self.engine.loop.create_task(self._start(), name="felice starts a consumer")
+
+    async def _start(self) -> None:
+        if not self.outbox.closed:
+            await self._cluster.start()
+            self._fetcher.spawn(self._fetcher.finder.run(), "finds offsets")
+            self._subscription.start()
+
+    def check(self) -> None:
+        """Raise ForkedError or ClosedError where this consumer cannot be used any more."""
+        self.engine.check()
+        if self.outbox.closed:
+            raise ClosedError("the consumer is closed")
+
+    def end(self) -> bool:
+        """Wake every waiter and end the iteration; False where that was done before."""
+        if self.outbox.closed:
+            return False
+        self.outbox.close()
+        messages = self._iteration
+        if messages is not None:
+            messages.rest()
+        return True
+
+    async def shut(self, deadline: float) -> None:
+        """End everything. On the engine."""
+        self._subscription.stop()
+        await self._cluster.close(deadline)
+        self.engine.unregister(self)
+
+    def drain_at_exit(self, deadline: float) -> int:
+        """Close when the interpreter ends; nothing of a consumer's can be lost."""
+        if not self.outbox.closed:
+            self.outbox.close()
+            self.engine.run(self.shut, deadline)
+        return 0
+
+    def abandon(self) -> None:
+        """Close without waiting: nobody holds the consumer any more."""
+        if not self.outbox.closed and not self.engine.forked and not self.engine.stopped:
+            warnings.warn("a consumer was not closed", ResourceWarning, stacklevel=3, source=self)
+            self.outbox.close()
+            self.engine.post(self._shut_soon)
+
+    def _shut_soon(self) -> None:
+        self.engine.loop.create_task(self.shut(self.clock.monotonic() + 1.0), name="felice closes a consumer")
+
+    @property
+    def health(self) -> Health:
+        """How the way to the cluster stands."""
+        return self._cluster.health
+
+    async def ready(self, deadline: float) -> None:
+        """Wait until a broker has answered and it is known where each partition is read from. On the engine."""
+        await self._cluster.ready(deadline)
+        for topic in sorted(self._subscription.names):
+            await self._cluster.wait_for_topic(topic, deadline)
+        await self._fetcher.positioned(None, deadline)
+
+    # -- taking batches -------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Begin to take: one thread at a time."""
+        self.check()
+        # Never waits, so that a signal handler which polls inside a poll is told so and does not wait for itself.
+        if not self._polling.acquire(blocking=False):
+            raise UsageError(
+                "another thread is polling this consumer, or iterating over it", hint="give each thread its own"
+            )
+
+    def leave(self) -> None:
+        """End taking."""
+        self._polling.release()
+
+    def most(self, max_records: int | None) -> int:
+        """Return how many records a poll may return."""
+        if max_records is None:
+            return self.config.max_poll_records
+        if isinstance(max_records, bool) or not isinstance(max_records, int) or max_records < 1:
+            raise UsageError(f"max_records={max_records!r}", hint="give a whole number of at least 1")
+        return max_records
+
+    def take(self, most: int) -> "Batch[K, V] | None":
+        """Return the next batch, of up to `most` records; None where there is none yet. Between `enter` and `leave`.
+
+        Raises what stopped a partition, once it is that partition's turn.
+        """
+        ready = self.outbox.ready
+        while True:
+            partition, self._current = self._current, None
+            if partition is None:
+                try:
+                    item = ready.popleft()
+                except IndexError:
+                    return None
+                if isinstance(item, FeliceError):
+                    raise item
+                partition = item
+            if partition.paused:
+                continue  # resume() gives it another turn
+            shelf = partition.shelf
+            batch = self._take_from(partition, shelf, most)
+            if batch is not None and partition.shelf is shelf:
+                return batch
+
+    def _take_from(self, partition: Partition, shelf: Shelf, most: int) -> "Batch[K, V] | None":
+        """Take from one partition; None where it has nothing."""
+        rest = shelf.rest
+        if rest is not None:
+            shelf.rest = rest[most:] if len(rest) > most else None
+            self._turn_again(partition, shelf)
+            if len(rest):
+                return self._hand_out(partition, rest[:most])
+        while True:
+            reader = shelf.reader
+            if reader is None:
+                reader = shelf.reader = Reader(
+                    *partition.tp,
+                    partition.generation,
+                    shelf.offset,
+                    check_crc=self.config.check_crc,
+                    max_batch_bytes=self.config.max_batch_bytes,
+                    deserializers=self._deserializers,
+                )
+            try:
+                count = reader.decode(most)
+            except WireError as error:
+                self._damaged(partition, shelf, error)
+                return None
+            if count:
+                batch: Batch[K, V] = reader.take(most)
+                if reader.dry:
+                    self._give_back(shelf)
+                self._turn_again(partition, shelf)
+                return self._hand_out(partition, batch)
+            if reader.position >= 0 and partition.shelf is shelf:
+                partition.position = reader.position  # it may have moved past records that nobody is given
+            self._give_back(shelf)
+            try:
+                chunk = shelf.chunks.popleft()
+            except IndexError:
+                return None
+            self._open(partition, shelf, chunk)
+
+    def _open(self, partition: Partition, shelf: Shelf, chunk: Chunk) -> None:
+        """Begin with the next chunk of a shelf, and with those behind it while they are small."""
+        size = 0
+        while True:
+            shelf.held.append(chunk)
+            if chunk.error is not None:
+                self._give_back(shelf)
+                if partition.shelf is shelf:
+                    partition.error = chunk.error
+                    raise chunk.error
+                return
+            if chunk.jump >= 0:
+                shelf.reader = None
+                shelf.offset = partition.position = chunk.jump
+                return
+            shelf.reader.add(chunk.data, chunk.aborted)
+            size += chunk.size
+            chunks = shelf.chunks
+            if size >= TAKE_TOGETHER or not chunks or chunks[0].data is None:
+                return
+            try:
+                chunk = chunks.popleft()
+            except IndexError:
+                return  # A seek from another thread: its engine has emptied the shelf.
+
+    def _hand_out(self, partition: Partition, batch: "Batch[K, V]") -> "Batch[K, V]":
+        partition.position = batch.next_offset
+        return batch
+
+    def _turn_again(self, partition: Partition, shelf: Shelf) -> None:
+        """Give a partition another turn where it has more."""
+        reader = shelf.reader
+        if shelf.rest is not None or (reader is not None and reader.pending):
+            self._current = partition
+        elif shelf.chunks or (reader is not None and not reader.dry):
+            self.outbox.ready.append(partition)
+
+    def _give_back(self, shelf: Shelf) -> None:
+        """Give back the memory of the chunks that the reader is through with, and have the engine fill the room."""
+        held = shelf.held
+        if not held:
+            return
+        outbox = self.outbox
+        before = shelf.bytes
+        shelf.got += sum(chunk.size for chunk in held)
+        outbox.returned.extend(held)
+        held.clear()
+        if outbox.starved or before >= outbox.low_water > shelf.bytes:
+            self._bell.notify()
+
+    def _damaged(self, partition: Partition, shelf: Shelf, cause: WireError) -> None:
+        """Have a damaged batch fetched once more; raise when it is damaged still."""
+        reader = shelf.reader
+        offset: int = reader.position
+        if partition.shelf is not shelf:
+            return
+        self._give_back(shelf)
+        if partition.refetched != offset and not isinstance(cause, DecompressionLimit):
+            partition.refetched = offset
+            self._seek(partition, Start(offset))
+            return
+        topic, index = partition.tp
+        following: int = reader.failed_next
+        error = PartitionError(
+            f"reading {partition.tp} has stopped at offset {offset}: {cause.message}",
+            topic=topic,
+            partition=index,
+            offset=offset,
+            next_offset=following,
+            hint=f"seek to {following} to skip it" if following > offset else "seek to an offset behind it",
+        )
+        error.__cause__ = cause
+        partition.error = error
+        # What lies behind it is of no use: whatever the user does, it begins with a seek.
+        old, partition.shelf = partition.shelf, Shelf(offset)
+        partition.position = offset
+        self.engine.post(self._fetcher.seek, partition, partition.shelf, old, None)
+        self._events.emit(
+            PartitionFailed(
+                client_id=self.config.client_id, topic=topic, partition=index, offset=offset, error=str(error)
+            )
+        )
+        raise error
+
+    def stalled(self) -> PartitionError | None:
+        """Return the error of a partition where no partition can bring anything any more, to be raised again."""
+        partitions = self.outbox.partitions.values()
+        stopped = [partition.error for partition in partitions if partition.error is not None]
+        if stopped and all(partition.paused or partition.error is not None for partition in partitions):
+            return stopped[0]
+        return None
+
+    # -- iterating ------------------------------------------------------------------------------------------------
+
+    def next_batch(self) -> "Batch[K, V] | None":
+        """Return the next batch for an iteration, as `take` does; its messages move the position one by one."""
+        if self._iterated is not None:
+            self._iterated = None
+        batch = self.take(self.config.max_poll_records)
+        if batch is not None:
+            self._iterated = self.outbox.partitions[TopicPartition(batch.topic, batch.partition)]
+        return batch
+
+    def put_back(self) -> None:
+        """Take from the iteration what it has not yielded, for a poll or another iteration to hand out first."""
+        partition = self._take_rest()
+        if partition is not None:
+            if self._current is not None and self._current is not partition:
+                self.outbox.ready.append(self._current)
+            self._current = partition
+
+    def _take_rest(self) -> Partition | None:
+        """Move the rest of the iteration's batch back to its shelf; return the partition where there is any."""
+        partition, messages = self._iterated, self._iteration
+        if partition is None or messages is None:
+            return None
+        self._iterated = None
+        rest = messages.rest()
+        if rest is None:
+            return None
+        partition.position = rest.offset
+        if not len(rest):
+            partition.position = rest.next_offset
+            return None
+        ahead = partition.shelf.rest
+        assert ahead is None, "an iteration takes whole batches"
+        partition.shelf.rest = rest
+        return partition
+
+    # -- positions ------------------------------------------------------------------------------------------------
+
+    @property
+    def paused(self) -> tuple[TopicPartition, ...]:
+        """The partitions that are paused."""
+        return tuple(sorted(tp for tp, partition in self.outbox.partitions.items() if partition.paused))
+
+    @property
+    def failures(self) -> dict[TopicPartition, PartitionError]:
+        """The errors that have stopped partitions."""
+        partitions = self.outbox.partitions.items()
+        return {tp: partition.error for tp, partition in partitions if partition.error is not None}
+
+    def partition(self, tp: TopicPartition) -> Partition:
+        """Return the state of an assigned partition; UsageError names those that are."""
+        found = self.outbox.partitions.get(tp)
+        if found is None:
+            listed = ", ".join(map(str, sorted(self.outbox.partitions))) or "nothing yet"
+            raise UsageError(f"partition {tp} is not assigned to this consumer", hint=f"assigned: {listed}")
+        return found
+
+    def position(self, partition: Partition) -> int:
+        """Return the offset of the next message of a partition; -1 where it is not known yet."""
+        messages = self._iteration
+        if partition is self._iterated and messages is not None:
+            at = messages.position
+            if at >= 0:
+                return at
+        return partition.position if partition.position >= 0 else partition.shelf.offset
+
+    def seek(self, partition: Partition, spec: StartSpec) -> None:
+        """Read a partition from another place on."""
+        self._seek(partition, parse_start(spec, "seek"))
+
+    def _seek(self, partition: Partition, start: Start) -> None:
+        messages = self._iteration
+        if partition is self._iterated and messages is not None:
+            self._iterated = None
+            messages.rest()
+        if partition is self._current:
+            self._current = None
+        old, shelf = partition.shelf, Shelf(start.offset)
+        partition.shelf = shelf
+        partition.error = None
+        partition.position = start.offset
+        if start.offset != partition.refetched:
+            partition.refetched = -1
+        self.engine.post(self._fetcher.seek, partition, shelf, old, start if start.offset < 0 else None)
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Hand out nothing of these partitions until they are resumed."""
+        for partition in partitions:
+            partition.paused = True
+            if partition is self._iterated:
+                self._take_rest()
+            if partition is self._current:
+                self._current = None
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Hand out messages of these partitions again, where they were paused."""
+        for partition in partitions:
+            if partition.paused:
+                partition.paused = False
+                self.outbox.announce(partition)
+                # A turn for each chunk: those it had were passed over.
+                self.outbox.ready.extend([partition] * len(partition.shelf.chunks))
+        self._bell.notify()
+
+    # -- questions to brokers (on the engine) ---------------------------------------------------------------------
+
+    def listed(self, given: Iterable[object] | None) -> list[TopicPartition] | None:
+        """Return the partitions that a question is about, or None for all that are assigned."""
+        return None if given is None else [parse_partition(each) for each in given]
+
+    async def assigned(self, tps: list[TopicPartition], deadline: float) -> None:
+        """Wait until these are assigned, as they are once their topic's metadata is there."""
+        for tp in tps:
+            if tp not in self.outbox.partitions and tp.topic in self._subscription.names:
+                await self._cluster.wait_for_topic(tp.topic, deadline)
+
+    async def positioned(self, tps: list[TopicPartition] | None, deadline: float) -> None:
+        """Wait until the positions of these are known."""
+        await self._fetcher.positioned(tps, deadline)
+
+    async def offsets(self, wanted: Mapping[TopicPartition, int], deadline: float) -> dict[TopicPartition, Found]:
+        """Ask for the offsets at these times or ends."""
+        return await self._fetcher.lookup.offsets(wanted, deadline)
+
+    async def ends(self, tps: list[TopicPartition] | None, deadline: float, which: int) -> dict[TopicPartition, int]:
+        """Ask for the first or the last offsets; waits for the assignment where `tps` is None."""
+        if tps is None:
+            await self.ready(deadline)
+            tps = list(self.outbox.partitions)
+        found = await self.offsets(dict.fromkeys(tps, which), deadline)
+        return {tp: found[tp].offset for tp in tps}
+
+    async def times(
+        self, wanted: Mapping[TopicPartition, int], deadline: float
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        """Ask for the first record at or after each time."""
+        found = await self.offsets(wanted, deadline)
+        return {
+            tp: OffsetAndTimestamp(found[tp].offset, found[tp].timestamp_ms) if found[tp].offset >= 0 else None
+            for tp in wanted
+        }
+
+    async def lag(self, deadline: float) -> dict[TopicPartition, int]:
+        """Ask how many offsets lie between each position and its partition's end."""
+        ends = await self.ends(None, deadline, END)
+        partitions = self.outbox.partitions
+        return {tp: max(0, end - self.position(partitions[tp])) for tp, end in ends.items()}
+
+
+def parse_times(given: Mapping[Any, TimeSpec]) -> dict[TopicPartition, int]:
+    """Return the milliseconds for each partition; ConfigError for what is no time."""
+    times = {}
+    for where, when in given.items():
+        start = parse_start(when, "a time")
+        if start.timestamp < 0:
+            raise ConfigError(f"{when!r} is no time", hint="give a Timestamp in milliseconds or a datetime")
+        times[parse_partition(where)] = start.timestamp
+    return times
+
+
+def build(
+    bootstrap_servers: Any,
+    topics: tuple[str, ...],
+    partitions: Iterable[Any] | None,
+    start: Any,
+    key_deserializer: Deserializer | None,
+    value_deserializer: Deserializer | None,
+    config: ConsumerConfig | None,
+    options: dict[str, Any],
+    listeners: Iterable[Listener],
+    clock: Clock | None,
+    random: Random | None,
+) -> "Core[Any, Any]":
+    """Make the core from what a face's constructor was given; `ConfigError` for what does not fit together."""
+    if bootstrap_servers is not None:
+        options["bootstrap_servers"] = bootstrap_servers
+    if config is not None:
+        if options:
+            raise ConfigError(f"config= and also {', '.join(sorted(options))}", hint="give one or the other")
+    else:
+        check_names(ConsumerConfig, options)
+        config = ConsumerConfig(**options)
+    for topic in topics:
+        if not isinstance(topic, str) or not topic:
+            raise ConfigError(f"topic {topic!r}", hint="give the topics' names, after the addresses")
+    if isinstance(partitions, str):
+        raise ConfigError(f"partitions={partitions!r}", hint="give a list of (topic, partition) pairs")
+    named = [parse_partition(each) for each in partitions or ()]
+    if not topics and not named:
+        raise ConfigError("nothing to read", hint="name topics, after the addresses, or partitions=")
+    for name, given in (("key_deserializer", key_deserializer), ("value_deserializer", value_deserializer)):
+        if given is not None and not callable(given):
+            raise ConfigError(f"{name}={given!r}", hint="give a callable that takes bytes")
+    starts = Starts(start)
+    starts.check(topics, named)
+    named = list(dict.fromkeys(tp for tp in named if tp.topic not in topics))
+    return Core(config, topics, named, starts, (key_deserializer, value_deserializer), listeners, clock, random)

@@ -1,0 +1,504 @@
+"""What is fetched, when, and what comes of it. Runs on the engine, but for the hand-off objects it is given.
+
+A partition wants to be fetched when its offset is known, less than the low-water mark lies on its shelf, it is neither
+paused nor stopped by an error, and no request for it is under way. `Source` asks for those that want, one source per
+broker; this module says which they are, keeps the memory budget, and takes the answers. Nothing is fetched on a timer:
+what makes a partition want again (the reader took something, a seek, an answer, news of the cluster) also pokes its
+source.
+
+Non-obvious:
+
+- Every chunk remembers the shelf it was fetched for. An answer for a shelf that is no longer its partition's, or from
+  another offset than is due next, is dropped: there was a seek in between.
+- Where memory runs out while paused partitions hold some, their newest chunks are dropped, to be fetched again: a
+  partition that nobody reads must not keep the others from being read.
+- Errors and jumps go on the shelf too, behind the records that came before them.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from felice import native
+from felice.clock import Clock
+from felice.cluster.backoff import Backoff
+from felice.cluster.engine import Engine
+from felice.cluster.router import Cluster
+from felice.config import ConsumerConfig
+from felice.consumer.budget import Budget, Frame
+from felice.consumer.finder import Finder, Findings
+from felice.consumer.lookup import Lookup
+from felice.consumer.outbox import Outbox
+from felice.consumer.session import Want
+from felice.consumer.shelf import Chunk, Partition, Shelf
+from felice.consumer.source import Flight, Source
+from felice.consumer.start import Start
+from felice.consumer.verdicts import Verdict, judge
+from felice.errors import BrokerError, DeadlineExceeded, FeliceError, PartitionError
+from felice.events import EventBus, PartitionFailed
+from felice.types import TopicPartition
+from felice.wire.messages.fetch import FetchResponse
+
+if TYPE_CHECKING:
+    from felice.consumer._batch import scan
+else:
+    scan = native.pick("felice.consumer._batch").scan
+
+__all__ = ["Fetcher"]
+
+SMALLEST_ASK = 16 * 1024
+"""Bytes of room below which nothing is asked for until some is given back."""
+
+
+class Fetcher:
+    """Keeps the shelves of all partitions filled."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        engine: Engine,
+        config: ConsumerConfig,
+        clock: Clock,
+        random: Random,
+        events: EventBus,
+        outbox: Outbox,
+    ) -> None:
+        """Take what it works with; `outbox` is where the reader finds the outcome."""
+        self._cluster = cluster
+        self._loop = engine.loop
+        self._config = config
+        self._clock = clock
+        self._random = random
+        self._events = events
+        self._outbox = outbox
+        self._sources: dict[int, Source] = {}
+        self._committed = config.isolation == "read_committed"
+        self._ask_bytes = config.partition_bytes
+        self._news: list[asyncio.Future[None]] = []
+        self.budget = Budget(config.buffer_bytes)
+        self.lookup = Lookup(cluster, config, clock, random)
+        findings = Findings(self._begin, self._jump, self._again, self._fail)
+        self.finder = Finder(self.lookup, config, clock, random, events, findings)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task of this consumer's; where it dies, the reader must not wait for ever."""
+        self._cluster.supervisor.spawn(coroutine, name).add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (cause := task.exception()) is not None:
+            error = FeliceError(f"the task {task.get_name()!r} failed: {cause!r}", hint="a fault of felice: report it")
+            error.__cause__ = cause
+            self._outbox.announce(error)
+
+    # -- what is read, and from where -----------------------------------------------------------------------------
+
+    def add(self, partitions: list[Partition]) -> None:
+        """Read these too."""
+        self._share_out()
+        for partition in partitions:
+            self.place(partition)
+            if partition.start is not None:
+                self.finder.find_start(partition, partition.start)
+        self._tell()
+
+    def _share_out(self) -> None:
+        """Divide the budget: each partition may have on its shelf what was there at low water, and one answer more."""
+        share = self._config.buffer_bytes // (2 * max(1, len(self._outbox.partitions)))
+        self._outbox.low_water = max(1, min(2 * self._config.partition_bytes, share))
+        self._ask_bytes = max(min(self._config.partition_bytes, share), min(SMALLEST_ASK, self._config.partition_bytes))
+
+    def place(self, partition: Partition) -> None:
+        """Fetch a partition from where it is now: a replica that its leader named, or its leader."""
+        view = self._cluster.metadata.leader(*partition.tp)
+        node = view.leader if view is not None else -1
+        if partition.replica >= 0:
+            brokers = self._cluster.metadata.brokers
+            if self._clock.monotonic() < partition.replica_until and partition.replica in brokers:
+                node = partition.replica
+            else:
+                partition.replica = -1
+        if node == partition.node:
+            return
+        old = self._sources.get(partition.node)
+        if old is not None:
+            old.partitions.pop(partition.tp, None)
+        partition.node = node
+        if node >= 0:
+            # Errors that came from the other broker say nothing about this one.
+            partition.retry_at = 0.0
+            self._source(node).partitions[partition.tp] = partition
+            self._poke(partition)
+
+    def _source(self, node_id: int) -> Source:
+        source = self._sources.get(node_id)
+        if source is None:
+            backoff = Backoff(self._config.retry_backoff, self._config.retry_backoff_max, self._random)
+            source = Source(node_id, self._cluster, self._config, self, backoff)
+            self._sources[node_id] = source
+            self.spawn(source.run_main(), f"fetches from node {node_id}")
+            self.spawn(source.run_side(), f"fetches beside a long poll from node {node_id}")
+        return source
+
+    def _poke(self, partition: Partition) -> None:
+        source = self._sources.get(partition.node)
+        if source is not None:
+            source.poke()
+
+    def _poke_later(self, partition: Partition) -> None:
+        """Leave a partition alone for a while that grows with each failure."""
+        backoff = Backoff(self._config.retry_backoff, self._config.retry_backoff_max, self._random)
+        backoff.failures = partition.tries
+        partition.tries += 1
+        pause = backoff.next()
+        partition.retry_at = self._clock.monotonic() + pause
+        self._loop.call_later(pause, self._poke, partition)
+
+    def recreated(self, partition: Partition) -> None:
+        """Take it that the partition's topic was deleted and created anew (KIP-516): it is another topic now."""
+        partition.flight = None  # what is under way is of the old one
+        partition.high_watermark = partition.last_stable = partition.log_start = -1
+        partition.replica = -1
+        if partition.fetch_offset >= 0 and not partition.halted:
+            partition.looking = True
+            self.finder.find_reset(partition, recreated=True)
+
+    # -- what the reader does -------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Look what the reader has done: taken something, paused or resumed."""
+        self._take_back()
+        for source in self._sources.values():
+            source.poke()
+
+    def _take_back(self) -> None:
+        returned = self._outbox.returned
+        while returned:
+            self._release(returned.popleft())
+
+    def _release(self, chunk: Chunk) -> None:
+        if chunk.frame is not None:
+            self.budget.release(chunk.frame)
+            chunk.frame = None
+        chunk.data = None
+
+    def seek(self, partition: Partition, shelf: Shelf, old: Shelf, start: Start | None) -> None:
+        """Fetch for another shelf from now on, from its offset or from where `start` turns out to be."""
+        while old.chunks:
+            try:
+                self._release(old.chunks.popleft())
+            except IndexError:
+                break  # The reader has just taken the last one.
+        if partition.shelf is not shelf:
+            return  # There was another seek since, whose turn comes.
+        partition.flight = None
+        partition.halted = partition.looking = False
+        partition.fetched_epoch = -1
+        partition.retry_at = 0.0
+        partition.tries = 0
+        partition.start = start
+        partition.fetch_offset = shelf.offset
+        if start is not None:
+            self.finder.find_start(partition, start)
+        self._take_back()
+        self._poke(partition)
+
+    # -- what to fetch --------------------------------------------------------------------------------------------
+
+    def wanted(self, partitions: Sequence[Partition]) -> list[Partition]:
+        """Return those that want to be fetched now."""
+        now, low_water = self._clock.monotonic(), self._outbox.low_water
+        return [
+            partition
+            for partition in partitions
+            if partition.flight is None
+            and partition.fetch_offset >= 0
+            and not (partition.paused or partition.halted or partition.looking)
+            and partition.error is None
+            and partition.shelf.bytes < low_water
+            and partition.retry_at <= now
+        ]
+
+    def waiting(self, partition: Partition) -> bool:
+        """Tell whether the broker is known, or may well be expected, to have something for a partition."""
+        end = partition.last_stable if self._committed else partition.high_watermark
+        return end < 0 or partition.fetch_offset < end
+
+    def depart(self, partitions: Sequence[Partition]) -> tuple[Flight, int] | None:
+        """Reserve room for an answer; return the request to be, and how much the answer may hold."""
+        self._take_back()
+        most = min(self._config.fetch_bytes, max(SMALLEST_ASK, self._config.buffer_bytes // (4 * len(self._sources))))
+        least = min(SMALLEST_ASK, most)
+        if not self._make_room(least):
+            return None
+        wants = [self._want(partition) for partition in partitions]
+        most = min(most, sum(want.max_bytes for want in wants), max(self.budget.free, least))
+        self.budget.reserve(most)
+        # One batch may be larger than all limits, or it could never be fetched.
+        oversized = max((partition.max_bytes for partition in partitions), default=0)
+        return Flight(partitions, wants, most), max(most, oversized)
+
+    def _make_room(self, size: int) -> bool:
+        """Tell whether so much may be asked for, at the cost of what paused partitions have on their shelves."""
+        budget, outbox = self.budget, self._outbox
+        if budget.free >= size or not (budget.buffered or budget.requested):
+            outbox.starved = False
+            return True
+        # Race: the reader gives memory back while the engine runs out of it.
+        #   1. engine: finds no room             1. engine: finds no room
+        #   2. reader: returns a chunk           2. engine: starved = True
+        #   3. reader: starved is not set        3. reader: returns a chunk
+        #   4. engine: starved = True            4. reader: starved is set, rings
+        #   5. engine: looks once more
+        outbox.starved = True
+        self._take_back()
+        for partition in outbox.partitions.values():
+            if budget.free >= size:
+                break
+            if partition.paused and partition.flight is None:
+                self._strip(partition, size)
+        if budget.free < size:
+            return False
+        outbox.starved = False
+        return True
+
+    def _strip(self, partition: Partition, size: int) -> None:
+        """Drop a paused partition's newest chunks until there is room, to fetch them again when it is resumed."""
+        shelf = partition.shelf
+        while self.budget.free < size:
+            try:
+                chunk = shelf.chunks.pop()
+            except IndexError:
+                return
+            if chunk.data is None:
+                shelf.chunks.append(chunk)  # an error or a jump, which cannot be fetched again
+                return
+            shelf.put -= chunk.size
+            partition.fetch_offset = chunk.offset
+            self._release(chunk)
+
+    def _want(self, partition: Partition) -> Want:
+        view = self._cluster.metadata.leader(*partition.tp)
+        return Want(
+            partition.tp.topic,
+            partition.topic_id,
+            partition.tp.partition,
+            partition.fetch_offset,
+            view.leader_epoch if view is not None else -1,
+            max(self._ask_bytes, partition.max_bytes),
+        )
+
+    # -- what comes of it -----------------------------------------------------------------------------------------
+
+    def arrive(self, flight: Flight, answer: FetchResponse, node_id: int) -> None:
+        """Take an answer."""
+        self.budget.cancel(flight.reserved)
+        frames: dict[int, Frame] = {}
+        for topic in answer.responses:
+            for data in topic.partitions:
+                if topic.topic:
+                    index = flight.by_name.get((topic.topic, data.partition_index))
+                else:
+                    index = flight.by_id.get((topic.topic_id, data.partition_index))
+                if index is None:
+                    continue  # of a partition that we have not asked for: no reason to trust it, none to complain
+                partition = flight.partitions[index]
+                if partition.flight is flight and partition.shelf is flight.shelves[index]:
+                    self._take(partition, flight.wants[index], data, answer, node_id, frames)
+        flight.land()
+        if self._outbox.starved:
+            self.drain()
+
+    def lost(self, flight: Flight, node_id: int) -> None:
+        """Take it that no answer comes."""
+        self.budget.cancel(flight.reserved)
+        for partition in flight.partitions:
+            if node_id >= 0 and partition.flight is flight and partition.replica == node_id:
+                self._leave_replica(partition)
+        flight.land()
+        if self._outbox.starved:
+            self.drain()
+
+    def _take(
+        self,
+        partition: Partition,
+        want: Want,
+        data: FetchResponse.PartitionData,
+        answer: FetchResponse,
+        node_id: int,
+        frames: dict[int, Frame],
+    ) -> None:
+        """Take one partition's part of an answer."""
+        match judge(data.error_code):
+            case Verdict.TAKE:
+                self._take_records(partition, want, data, frames)
+                return
+            case Verdict.RESET if partition.replica == node_id:
+                # A follower may lag behind; only the leader knows what is in the log (KIP-392).
+                self._leave_replica(partition)
+                return
+            case Verdict.RESET:
+                partition.looking = True
+                self.finder.find_reset(partition)
+                return
+            case Verdict.FAIL:
+                error = BrokerError(data.error_code, f"fetching {partition.tp} from offset {want.offset}")
+                self._fail(partition, partition.shelf, error)
+                return
+            case Verdict.DAMAGED if partition.tries >= 2:
+                error = BrokerError(data.error_code, f"fetching {partition.tp} from offset {want.offset}")
+                self._fail(partition, partition.shelf, error)
+                return
+            case Verdict.MOVED:
+                if partition.replica == node_id:
+                    self._leave_replica(partition)
+                elif not self._follow_hint(partition, data, answer):
+                    said = BrokerError(data.error_code, f"fetching {partition.tp}")
+                    self._cluster.request_refresh(str(said))
+        self._poke_later(partition)
+
+    def _follow_hint(self, partition: Partition, data: FetchResponse.PartitionData, answer: FetchResponse) -> bool:
+        """Go to the leader that the answer names (KIP-951), if it names one that is new to us."""
+        leader = data.current_leader
+        topic, index = partition.tp
+        return leader.leader_id >= 0 and self._cluster.update_leader(
+            topic, index, leader.leader_id, leader.leader_epoch, answer.node_endpoints
+        )
+
+    def _leave_replica(self, partition: Partition) -> None:
+        """Go back to the leader, which will name a replica again where it sees fit."""
+        partition.replica = -1
+        self.place(partition)
+
+    def _take_records(
+        self, partition: Partition, want: Want, data: FetchResponse.PartitionData, frames: dict[int, Frame]
+    ) -> None:
+        partition.tries = 0
+        partition.high_watermark = data.high_watermark
+        partition.last_stable = data.last_stable_offset
+        partition.log_start = data.log_start_offset
+        if data.preferred_read_replica >= 0 and data.preferred_read_replica != partition.node:
+            partition.replica = data.preferred_read_replica
+            partition.replica_until = self._clock.monotonic() + self._config.metadata_max_age
+            self.place(partition)
+        records: Any = data.records
+        if records is None or not len(records):
+            return
+        whole, following, need, epoch = scan(records, want.offset)
+        if whole == 0 or (following == want.offset and need >= 0):
+            self._nothing_whole(partition, want, whole, need)
+            return
+        owner = records.obj
+        frame = frames.get(id(owner))
+        if frame is None:
+            frame = frames[id(owner)] = Frame(len(owner))
+        aborted = None
+        if self._committed and data.aborted_transactions:
+            aborted = [(each.producer_id, each.first_offset) for each in data.aborted_transactions]
+        self.budget.hold(frame)
+        partition.fetch_offset = following
+        partition.fetched_epoch = epoch
+        partition.max_bytes = 0
+        # What makes no sense is for the reader to find, in its turn; nothing behind it can be fetched.
+        partition.halted = need < 0
+        self._put(partition, Chunk(partition.shelf, want.offset, data=records[:whole], aborted=aborted, frame=frame))
+
+    def _nothing_whole(self, partition: Partition, want: Want, whole: int, need: int) -> None:
+        """Deal with records that do not bring us on."""
+        if whole:
+            # Whole batches, all below the offset: asking again at once would bring the same.
+            self._poke_later(partition)
+        elif need + len(partition.tp.topic) + 1024 > self._config.max_frame_bytes:
+            self._fail(
+                partition,
+                partition.shelf,
+                FeliceError(
+                    f"the next batch of {partition.tp}, at offset {want.offset}, has {need:,} bytes",
+                    hint=f"max_frame_bytes is {self._config.max_frame_bytes:,}: raise it, or seek past the batch",
+                ),
+            )
+        else:
+            partition.max_bytes = max(need, 2 * want.max_bytes if not need else 0)
+
+    def _put(self, partition: Partition, chunk: Chunk) -> None:
+        chunk.shelf.add(chunk)
+        self._outbox.announce(partition)
+
+    # -- what the finder finds ------------------------------------------------------------------------------------
+
+    def _begin(self, partition: Partition, shelf: Shelf, offset: int) -> None:
+        """Begin to read at an offset."""
+        if partition.shelf is shelf:
+            shelf.offset = partition.fetch_offset = offset
+            partition.start = None
+            self._poke(partition)
+            self._tell()
+
+    def _jump(self, partition: Partition, shelf: Shelf, offset: int) -> None:
+        """Go on reading at an offset, after what is on the shelf."""
+        if partition.shelf is shelf:
+            self._put(partition, Chunk(shelf, partition.fetch_offset, jump=offset))
+            partition.looking = False
+            partition.fetch_offset = offset
+            partition.fetched_epoch = -1
+            self._poke(partition)
+
+    def _again(self, partition: Partition, shelf: Shelf) -> None:
+        """Fetch from the same offset again, in a while."""
+        if partition.shelf is shelf:
+            partition.looking = False
+            self._poke_later(partition)
+
+    def _fail(self, partition: Partition, shelf: Shelf, error: FeliceError) -> None:
+        """Stop reading a partition; the reader learns why when it has read what is on the shelf."""
+        if partition.shelf is not shelf:
+            return
+        topic, index = partition.tp
+        if not isinstance(error, PartitionError):
+            cause = error
+            error = PartitionError(
+                f"reading {partition.tp} has stopped: {cause.message}",
+                topic=topic,
+                partition=index,
+                offset=partition.fetch_offset,
+                hint=cause.hint,
+            )
+            error.__cause__ = cause
+        partition.looking = False
+        partition.halted = True
+        self._events.emit(
+            PartitionFailed(
+                client_id=self._config.client_id, topic=topic, partition=index, offset=error.offset, error=str(error)
+            )
+        )
+        self._put(partition, Chunk(shelf, partition.fetch_offset, error=error))
+        self._tell()
+
+    # -- waiting for it -------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """Wake those who wait for news of partitions."""
+        news, self._news = self._news, []
+        for future in news:
+            if not future.done():
+                future.set_result(None)
+
+    async def positioned(self, partitions: Sequence[TopicPartition] | None, deadline: float) -> None:
+        """Wait until it is known where each of these, or all, are read from; raises DeadlineExceeded."""
+        while True:
+            known = self._outbox.partitions
+            lacking = [tp for tp in (known if partitions is None else partitions) if self._unknown(known.get(tp))]
+            if known and not lacking:
+                return
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                tp = lacking[0] if lacking else None
+                why = self._cluster.explain(*tp) if tp else "no partition is assigned yet"
+                raise DeadlineExceeded(f"the position of {tp or 'the consumer'} is not known yet: {why}")
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._news.append(future)
+            await asyncio.wait([future], timeout=left)
+
+    @staticmethod
+    def _unknown(partition: Partition | None) -> bool:
+        return partition is None or (partition.shelf.offset < 0 and partition.position < 0 and not partition.halted)

@@ -1,0 +1,157 @@
+"""Fetched bytes on their way from the engine to the reader: the hand-off of the consumer.
+
+A `Partition` is what both sides know of one partition, and its `Shelf` holds what was fetched since the last seek. The
+engine puts `Chunk`s on the shelf, the reader takes them in order. There is no lock: the two ends of a `deque` are
+atomic, and each number is written by one side only. `put` is the engine's, `got` the reader's.
+
+A seek does not empty the shelf, which somebody might just be taking from; it puts another one in its place:
+
+    1. the reader takes a chunk from shelf A        4. the engine empties A, gives the chunks' memory back,
+    2. another thread seeks: the shelf is B now        and fetches for B
+    3. the reader sees that A is not the shelf      5. an answer to a fetch for A comes in: it is dropped,
+       any more, and drops what it has taken           because A is not the shelf
+
+Each chunk is taken off by exactly one side, so its memory is given back once.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from felice.consumer.budget import Frame
+from felice.consumer.start import Start
+from felice.errors import PartitionError
+from felice.types import TopicPartition
+from felice.wire.schema import ZERO_UUID
+
+__all__ = ["OVERHEAD", "Chunk", "Partition", "Shelf"]
+
+OVERHEAD = 512
+"""Bytes that a chunk is counted for beside its records, so that ten thousand tiny ones are not free."""
+
+
+class Chunk:
+    """What one answer brought for one partition: records, or a place to jump to, or an error that ends it."""
+
+    __slots__ = ("aborted", "data", "error", "frame", "jump", "offset", "shelf", "size")
+
+    def __init__(
+        self,
+        shelf: "Shelf",
+        offset: int,
+        *,
+        data: Any = None,
+        aborted: Sequence[tuple[int, int]] | None = None,
+        frame: Frame | None = None,
+        jump: int = -1,
+        error: PartitionError | None = None,
+    ) -> None:
+        """Take the shelf it belongs on and the offset it was fetched from; then one of the three."""
+        self.shelf = shelf
+        self.offset = offset
+        self.data = data
+        self.aborted = aborted
+        self.frame = frame
+        self.jump = jump
+        self.error = error
+        self.size = OVERHEAD + (len(data) if data is not None else 0)
+
+
+class Shelf:
+    """What was fetched from one partition since its last seek and waits to be read."""
+
+    __slots__ = ("chunks", "got", "held", "offset", "put", "reader", "rest")
+
+    def __init__(self, offset: int = -1) -> None:
+        """Take where reading begins; -1 where that is still to be found out."""
+        self.offset = offset
+        self.chunks: deque[Chunk] = deque()
+        self.put = 0
+        self.got = 0
+        # The rest is the reader's alone.
+        self.reader: Any = None
+        self.held: list[Chunk] = []  # chunks that the reader is in
+        self.rest: Any = None  # a batch that was handed out and given back
+
+    @property
+    def bytes(self) -> int:
+        """How much lies on it, in bytes."""
+        return self.put - self.got
+
+    def add(self, chunk: Chunk) -> None:
+        """Put a chunk on it. On the engine."""
+        self.put += chunk.size
+        self.chunks.append(chunk)
+
+
+class Partition:
+    """One partition that is read."""
+
+    __slots__ = (
+        "error",
+        "fetch_offset",
+        "fetched_epoch",
+        "flight",
+        "generation",
+        "halted",
+        "high_watermark",
+        "last_stable",
+        "log_start",
+        "looking",
+        "max_bytes",
+        "node",
+        "paused",
+        "position",
+        "refetched",
+        "replica",
+        "replica_until",
+        "retry_at",
+        "shelf",
+        "start",
+        "topic_id",
+        "tp",
+        "tries",
+    )
+
+    def __init__(self, tp: TopicPartition, start: Start, generation: int = 0) -> None:
+        """Take what it is, and where reading begins."""
+        self.tp = tp
+        self.generation = generation
+        # Written by callers:
+        self.shelf = Shelf(start.offset)
+        self.paused = False
+        self.position = start.offset
+        """The offset of the next record for the user; -1 while it is not known."""
+        self.refetched = -1  # the offset of a damaged batch that was fetched once more
+        self.error: PartitionError | None = None
+        """Why reading has stopped, once the user was told; a seek clears it."""
+        # Written by the engine:
+        self.start: Start | None = start if start.offset < 0 else None
+        """Where to begin, while the brokers have not said which offset that is."""
+        self.fetch_offset = start.offset
+        """The offset to ask for next; -1 while it is not known."""
+        self.fetched_epoch = -1
+        """The leader epoch of the last batch fetched (KIP-320)."""
+        self.topic_id = ZERO_UUID
+        self.node = -1
+        """The broker that it is fetched from; -1 while that is not known."""
+        self.replica = -1
+        """The follower that the leader told to read from instead (KIP-392), or -1."""
+        self.replica_until = 0.0
+        self.flight: object | None = None
+        """The request under way that fetches it, or None."""
+        self.looking = False
+        """Whether its offset is being looked up."""
+        self.halted = False
+        """Whether it is not fetched because an error waits to be read."""
+        self.retry_at = 0.0
+        self.tries = 0
+        self.max_bytes = 0
+        """What an answer must have room for, where a batch was larger than what was asked for; else 0."""
+        self.high_watermark = -1
+        self.last_stable = -1
+        self.log_start = -1
+
+    def __repr__(self) -> str:
+        """Return what it is and how far."""
+        return f"<Partition {self.tp} at {self.position}, fetched to {self.fetch_offset}, {self.shelf.bytes} bytes>"
