@@ -1,4 +1,5 @@
 # The structures of the compiled accumulator.
+from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 
 from felice.wire._records cimport BatchBuilder
@@ -88,6 +89,9 @@ cdef class Accumulator:
 
     cdef object c_offer(self, topic, value, key, headers, partition, timestamp_ms)
     cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms)
+    cdef int64_t c_now(self) except -1
+    cdef int c_put(self, Topic known, value, key, bytes packed, Py_ssize_t number, int64_t stamped,
+                   PyObject** batch_out, int32_t* index_out) except -1
     cdef Batch c_begin(self, PartitionQueue queue, Py_ssize_t least)
     cdef bint c_grow(self, Batch batch, Py_ssize_t need) except -1
     cdef c_make_space(self, Py_ssize_t more)

@@ -48,11 +48,12 @@ cdef enum:
 
 # Why `offer` did not take a record.
 UNKNOWN_TOPIC, NO_ROOM, TOO_LARGE, BAD_PARTITION, NOT_PLAIN = range(1, 6)
-cdef object C_UNKNOWN_TOPIC = UNKNOWN_TOPIC
-cdef object C_NO_ROOM = NO_ROOM
-cdef object C_TOO_LARGE = TOO_LARGE
-cdef object C_BAD_PARTITION = BAD_PARTITION
-cdef object C_NOT_PLAIN = NOT_PLAIN
+cdef enum:
+    C_UNKNOWN_TOPIC = 1
+    C_NO_ROOM = 2
+    C_TOO_LARGE = 3
+    C_BAD_PARTITION = 4
+    C_NOT_PLAIN = 5
 
 cdef enum:
     HEADER_BYTES = 61           # a record batch's header
@@ -337,78 +338,95 @@ cdef class Accumulator:
         return self.c_offer_to(self._last, value, key, headers, partition, timestamp_ms)
 
     cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms):
-        cdef const char* value_at = NULL
-        cdef const char* key_at = NULL
-        cdef Py_ssize_t value_len = -1, key_len = -1, need
-        cdef PartitionQueue queue
-        cdef Batch batch
-        cdef BatchBuilder builder
+        """Take one record for a topic, and return its Delivery or the reason why not."""
         cdef int64_t stamped
-        cdef int32_t index
-        cdef Delivery delivery
-        cdef bint sticky = False
+        cdef Py_ssize_t number = -1
         cdef bytes packed = None
-
-        if value is not None:
-            if not PyBytes_CheckExact(value):
-                return C_NOT_PLAIN
-            value_at = PyBytes_AS_STRING(value)
-            value_len = PyBytes_GET_SIZE(value)
-        need = RECORD_OVERHEAD + (value_len if value_len > 0 else 0)
-        if key is not None:
-            if not PyBytes_CheckExact(key):
-                return C_NOT_PLAIN
-            key_at = PyBytes_AS_STRING(key)
-            key_len = PyBytes_GET_SIZE(key)
-            need += key_len
+        cdef PyObject* batch = NULL
+        cdef int32_t index = 0
+        cdef Delivery delivery
         if headers is not None:
             if type(headers) is not list and type(headers) is not tuple:
                 return C_NOT_PLAIN
-            if not plain_headers(headers):
-                return C_NOT_PLAIN
             # Made before the queue is looked at: it may run the garbage collector, and so a finalizer that sends here.
             packed = pack_headers(headers)
-            need += PyBytes_GET_SIZE(packed)
-        if need + HEADER_BYTES > known.record_bytes and not self._lenient:
-            return C_TOO_LARGE
-
+            if packed is None:
+                return C_NOT_PLAIN
         if timestamp_ms is not None:
             if type(timestamp_ms) is not int:
                 return C_NOT_PLAIN
             stamped = timestamp_ms
             if stamped < 0:
                 return C_NOT_PLAIN
-        elif self._stamper is None:
-            stamped = felice_now_ms()
         else:
-            stamped = self._stamper()
-
+            stamped = self.c_now()
         if partition is not None:
-            if type(partition) is not int or partition < 0 or partition >= PyList_GET_SIZE(known.queues):
+            if type(partition) is not int:
+                return C_NOT_PLAIN
+            if partition < 0 or partition >= PyList_GET_SIZE(known.queues):
                 return C_BAD_PARTITION
-            queue = <PartitionQueue>PyList_GET_ITEM_borrowed(known.queues, partition)
+            number = partition
+        cdef int reason = self.c_put(known, value, key, packed, number, stamped, &batch, &index)
+        if reason:
+            return reason
+        delivery = Delivery.__new__(Delivery)
+        delivery.batch = <Batch>batch
+        delivery.index = index
+        delivery.timestamp_ms = stamped
+        if index == 0:
+            self._ring()
+        return delivery
+
+    cdef inline int64_t c_now(self) except -1:
+        return felice_now_ms() if self._stamper is None else self._stamper()
+
+    cdef int c_put(self, Topic known, value, key, bytes packed, Py_ssize_t number, int64_t stamped,
+                   PyObject** batch_out, int32_t* index_out) except -1:
+        """Put a record into a batch, which its queue holds; 0, or the reason why not."""
+        cdef const char* value_at = NULL
+        cdef const char* key_at = NULL
+        cdef Py_ssize_t value_len = -1, key_len = -1, need = RECORD_OVERHEAD
+        cdef PartitionQueue queue
+        cdef Batch batch
+        cdef BatchBuilder builder
+        if value is not None:
+            if not PyBytes_CheckExact(value):
+                return C_NOT_PLAIN
+            value_at = PyBytes_AS_STRING(value)
+            value_len = PyBytes_GET_SIZE(value)
+            need += value_len
+        if key is not None:
+            if not PyBytes_CheckExact(key):
+                return C_NOT_PLAIN
+            key_at = PyBytes_AS_STRING(key)
+            key_len = PyBytes_GET_SIZE(key)
+            need += key_len
+        if packed is not None:
+            need += PyBytes_GET_SIZE(packed)
+        if need + HEADER_BYTES > known.record_bytes and not self._lenient:
+            return C_TOO_LARGE
+
+        if number >= 0:
+            queue = <PartitionQueue>PyList_GET_ITEM_borrowed(known.queues, number)
         elif key_len >= 0:
             queue = <PartitionQueue>PyList_GET_ITEM_borrowed(
                 known.queues,
                 (murmur2_c(<const uint8_t*>key_at, key_len) & 0x7FFFFFFF) % <uint32_t>PyList_GET_SIZE(known.queues),
             )
         else:
-            sticky = True
             queue = known.sticky
-
         batch = queue.open
         if batch is not None:
             builder = batch.builder
             if builder.size + need > known.batch_bytes and builder.count:
                 self.c_seal(queue)
-                if sticky:
+                batch = None
+                if number < 0 and key_len < 0:
                     queue = known.turn()
                     batch = queue.open
                     if batch is not None and batch.builder.size + need > known.batch_bytes:
                         self.c_seal(queue)
                         batch = None
-                else:
-                    batch = None
         if batch is None:
             batch = self.c_begin(queue, need + HEADER_BYTES)
             if batch is None:
@@ -417,48 +435,53 @@ cdef class Accumulator:
         if builder.size + need > builder.capacity and not self.c_grow(batch, builder.size + need):
             return C_NO_ROOM
         if packed is None:
-            index = builder.c_append(value_at, value_len, key_at, key_len, stamped)
+            index_out[0] = builder.c_append(value_at, value_len, key_at, key_len, stamped)
         else:
-            index = builder.c_put(value_at, value_len, key_at, key_len, PyBytes_AS_STRING(packed),
-                                  PyBytes_GET_SIZE(packed), stamped)
-        batch.count = index + 1
+            index_out[0] = builder.c_put(value_at, value_len, key_at, key_len, PyBytes_AS_STRING(packed),
+                                         PyBytes_GET_SIZE(packed), stamped)
+        batch.count = index_out[0] + 1
+        batch_out[0] = <PyObject*>batch
+        return 0
 
-        delivery = Delivery.__new__(Delivery)
-        delivery.batch = batch
-        delivery.index = index
-        delivery.timestamp_ms = stamped
-        if index == 0:
-            self._ring()
-        return delivery
-
-    def offer_many(self, str topic, list values, list keys, list headers, partition, timestamp_ms, Py_ssize_t start, list spans):
-        """Take records from `start` on while nothing stands in the way; add their spans.
+    def offer_many(self, str topic, list values, list keys, list headers, partition, timestamp_ms, Py_ssize_t start,
+                   list spans):
+        """Take checked records from `start` on while nothing stands in the way; add their spans.
 
         Returns how many records are taken by now, and the reason why the next one was not, or 0.
         """
-        cdef Py_ssize_t i = start, n = PyList_GET_SIZE(values)
+        cdef Topic known = self._topics.get(topic)
+        cdef Py_ssize_t i, n = PyList_GET_SIZE(values)
+        cdef Py_ssize_t number = -1 if partition is None else partition
+        cdef int64_t stamped = self.c_now() if timestamp_ms is None else timestamp_ms
         cdef Span span = None
-        cdef Delivery delivery
-        cdef Batch batch
+        cdef PyObject* batch = NULL
+        cdef int32_t index = 0
+        cdef int reason = 0
+        if known is None:
+            return start, C_UNKNOWN_TOPIC
+        if number >= PyList_GET_SIZE(known.queues):
+            return start, C_BAD_PARTITION
         for i in range(start, n):
-            taken = self.c_offer(
-                topic,
+            reason = self.c_put(
+                known,
                 <object>PyList_GET_ITEM_borrowed(values, i),
                 None if keys is None else <object>PyList_GET_ITEM_borrowed(keys, i),
-                None if headers is None else <object>PyList_GET_ITEM_borrowed(headers, i),
-                partition,
-                timestamp_ms,
+                None if headers is None else pack_headers(<object>PyList_GET_ITEM_borrowed(headers, i)),
+                number,
+                stamped,
+                &batch,
+                &index,
             )
-            if type(taken) is not Delivery:
-                return i, taken
-            delivery = <Delivery>taken
-            batch = delivery.batch
-            span = batch.span
+            if reason:
+                return i, reason
+            span = (<Batch>batch).span
             # A span ends where another caller's record comes between.
-            if span is None or span.owner is not spans or span.first + span.count != delivery.index:
-                batch.span = span = Span(spans, batch, delivery.index, 0)
+            if span is None or span.owner is not spans or span.first + span.count != index:
+                (<Batch>batch).span = span = Span(spans, <Batch>batch, index, 0)
                 spans.append(span)
             span.count += 1
+            if index == 0:
+                self._ring()
         return n, 0
 
     # -- batches ---------------------------------------------------------------------------------------------------
@@ -695,12 +718,15 @@ cdef int c_finish(PyObject** batches, Py_ssize_t n) except -1:
     return 0
 
 
-cdef bint plain_headers(headers) except -1:
-    """Tell whether these headers are all (str, bytes or None)."""
-    for header in headers:
-        if type(header) is not tuple or len(<tuple>header) != 2:
-            return False
-        name, value = <tuple>header
-        if type(name) is not str or not (value is None or PyBytes_CheckExact(value)):
-            return False
-    return True
+def largest(list column not None):
+    """Return the size of the longest item, or -1 where they are not all bytes or None."""
+    cdef Py_ssize_t most = 0
+    cdef PyObject* item
+    for i in range(PyList_GET_SIZE(column)):
+        item = PyList_GET_ITEM_borrowed(column, i)
+        if PyBytes_CheckExact(<object>item):
+            if PyBytes_GET_SIZE(<object>item) > most:
+                most = PyBytes_GET_SIZE(<object>item)
+        elif item != <PyObject*>None:
+            return -1
+    return most

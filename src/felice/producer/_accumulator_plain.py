@@ -650,6 +650,13 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def largest(column: list[Any]) -> int:
+    """Return the size of the longest item, or -1 where they are not all bytes or None."""
+    if {type(item) for item in column} - {bytes, type(None)}:
+        return -1
+    return max((len(item) for item in column if item is not None), default=0)
+
+
 def _headers_size(headers: Any) -> int:
     """Return the most that these headers take, or -1 where they are not all (str, bytes or None)."""
     if type(headers) is not list and type(headers) is not tuple:

@@ -7,7 +7,7 @@ goes, and the end is kept in order.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -50,9 +50,11 @@ if TYPE_CHECKING:
         Delivery,
         Span,
         Topic,
+        largest,
     )
 else:
     _native = native.pick("felice.producer._accumulator")
+    largest = _native.largest
     Accumulator, Batch, Delivery, Span, Topic = (
         _native.Accumulator,
         _native.Batch,
@@ -357,16 +359,15 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
     ) -> "Many":
         """Check every record, so that a bad one is refused before any is accepted."""
         self._check_usable()
+        # Copies: nobody can shorten them while they are being taken.
         many = Many(topic, list(values), _aligned(keys), _aligned(headers), partition, timestamp_ms)
         for name, column in (("keys", many.keys), ("headers", many.headers)):
             if column is not None and len(column) != len(many.values):
                 raise UsageError(f"{len(column)} {name} for {len(many.values)} values", hint="give as many of each")
-        if self._plain and many.headers is None and _all_bytes(many.values) and _all_bytes(many.keys or ()):
-            if many.values:
-                self._prepare(topic, None, None, None, partition, timestamp_ms)
-            largest = max(map(len, filter(None, many.values)), default=0)
-            largest_key = max(map(len, filter(None, many.keys or ())), default=0)
-            if largest + largest_key + 200 <= self.config.for_topic(topic).record_bytes:
+        if self._plain and many.headers is None:
+            self._prepare(topic, None, None, None, partition, timestamp_ms)
+            value, key = largest(many.values), largest(many.keys or [])
+            if value >= 0 and key >= 0 and value + key + 200 <= self.config.for_topic(topic).record_bytes:
                 return many
         records = [self._prepare(*many.row(at)) for at in range(len(many.values))]
         for record in records:
@@ -745,10 +746,6 @@ def _settler(future: "asyncio.Future[None]") -> Callable[[], None]:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _all_bytes(column: Sequence[Any]) -> bool:
-    return not ({type(item) for item in column} - {bytes, type(None)})
 
 
 def _aligned(column: Iterable[Any] | None) -> list[Any] | None:

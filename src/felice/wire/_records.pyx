@@ -11,9 +11,11 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, Py_buffer, PyBuffer_Fi
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New
 from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
 
 from felice.errors import CorruptBatch, UsageError
 from felice.wire.compression import compress
@@ -21,6 +23,8 @@ from felice.wire.record import Record
 
 cdef extern from "Python.h":
     void PyList_SET_ITEM(object items, Py_ssize_t index, object item)
+
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
 
 cdef extern from "crc32c.h" nogil:
     void felice_crc_init()
@@ -160,6 +164,8 @@ cdef class BatchBuilder:
         cdef bint value_held = False, key_held = False
         # Made first: from here to the end no Python code runs, so that nobody can append in between.
         cdef bytes packed = pack_headers(headers)
+        if packed is None:
+            raise TypeError("headers are a series of (str, bytes or None)")
         try:
             if value is not None:
                 PyObject_GetBuffer(value, &value_view, PyBUF_SIMPLE)
@@ -256,25 +262,39 @@ cdef void seal_builder(
 
 
 cdef bytes pack_headers(headers):
-    """Return the bytes of headers, their count in front."""
+    """Return the bytes of headers, their count in front; None where they are not all (str, bytes or None)."""
+    cdef Py_ssize_t size = 10, length, count = 0
+    cdef const char* text
+    cdef uint8_t* at
+    cdef bytes packed
     if not headers:
         return b"\0"
-    cdef list pieces = [varint(len(headers))]
-    for name, value in headers:
-        text = name.encode()
-        pieces.append(varint(len(text)))
-        pieces.append(text)
+    if type(headers) is not list and type(headers) is not tuple:
+        headers = tuple(headers)
+    for header in headers:
+        if type(header) is not tuple or PyTuple_GET_SIZE(header) != 2:
+            return None
+        name, value = <tuple>header
+        if type(name) is not str or not (value is None or PyBytes_CheckExact(value)):
+            return None
+        PyUnicode_AsUTF8AndSize(name, &length)
+        size += 20 + length + (0 if value is None else PyBytes_GET_SIZE(value))
+        count += 1
+    packed = PyBytes_FromStringAndSize(NULL, size)
+    at = felice_put_varint(<uint8_t*>PyBytes_AS_STRING(packed), count)
+    for header in headers:
+        name, value = <tuple>header
+        text = PyUnicode_AsUTF8AndSize(name, &length)
+        at = felice_put_varint(at, length)
+        memcpy(at, text, length)
+        at += length
         if value is None:
-            pieces.append(b"\x01")
+            at = felice_put_varint(at, -1)
         else:
-            pieces.append(varint(len(value)))
-            pieces.append(value)
-    return b"".join(pieces)
-
-
-cdef bytes varint(int64_t number):
-    cdef uint8_t room[10]
-    return PyBytes_FromStringAndSize(<char*>room, felice_put_varint(room, number) - room)
+            at = felice_put_varint(at, PyBytes_GET_SIZE(value))
+            memcpy(at, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+            at += PyBytes_GET_SIZE(value)
+    return packed[:at - <uint8_t*>PyBytes_AS_STRING(packed)]
 
 
 def stamp(batch, *, int64_t producer_id, int producer_epoch, int32_t base_sequence):

@@ -155,7 +155,12 @@ def pack_headers(headers: Any) -> bytes:
     if not headers:
         return b"\0"
     pieces = [varint(len(headers))]
-    for name, value in headers:
+    for header in headers:
+        if type(header) is not tuple or len(header) != 2:
+            raise TypeError("headers are a series of (str, bytes or None)")
+        name, value = header
+        if type(name) is not str or not (value is None or type(value) is bytes):
+            raise TypeError("headers are a series of (str, bytes or None)")
         text = name.encode()
         pieces += (varint(len(text)), text)
         if value is None:
