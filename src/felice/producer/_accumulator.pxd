@@ -98,3 +98,11 @@ cdef class Accumulator:
     cdef c_seal(self, PartitionQueue queue)
     cdef c_mark(self, PartitionQueue queue)
     cdef c_keep(self, BatchBuilder builder)
+
+
+cdef class SyncFace(Accumulator):
+    pass
+
+
+cdef class AsyncFace(Accumulator):
+    pass

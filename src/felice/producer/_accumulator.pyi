@@ -106,16 +106,6 @@ class Accumulator(Generic[K, V]):
         clock: Clock,
         stamper: Callable[[], int] | None = None,
     ) -> None: ...
-    def send(
-        self,
-        topic: str,
-        value: V | None = None,
-        *,
-        key: K | None = None,
-        headers: Iterable[Header] | None = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-    ) -> Delivery: ...
     def offer(
         self,
         topic: str,
@@ -159,5 +149,29 @@ class Accumulator(Generic[K, V]):
         partition: int | None,
         timestamp_ms: int | None,
     ) -> Delivery | Reason: ...
+
+class SyncFace(Accumulator[K, V]):
+    def send(
+        self,
+        topic: str,
+        value: V | None = None,
+        *,
+        key: K | None = None,
+        headers: Iterable[Header] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Delivery: ...
+
+class AsyncFace(Accumulator[K, V]):
+    async def send(
+        self,
+        topic: str,
+        value: V | None = None,
+        *,
+        key: K | None = None,
+        headers: Iterable[Header] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Delivery: ...
 
 def largest(column: list[Any]) -> int: ...

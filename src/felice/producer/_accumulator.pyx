@@ -306,20 +306,6 @@ cdef class Accumulator:
 
     # -- callers ---------------------------------------------------------------------------------------------------
 
-    def send(self, topic, value=None, *, key=None, headers=None, partition=None, timestamp_ms=None):
-        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery.
-
-        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
-        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
-        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
-        type or range, ClosedError and ForkedError; nothing was accepted then.
-        """
-        if self.direct:
-            taken = self.c_offer(topic, value, key, headers, partition, timestamp_ms)
-            if type(taken) is Delivery:
-                return taken
-        return self._send_slowly(topic, value, key, headers, partition, timestamp_ms)
-
     def offer(self, topic, value, key, headers, partition, timestamp_ms):
         """Take a record if nothing stands in the way, and return its Delivery; otherwise the reason, a number."""
         return self.c_offer(topic, value, key, headers, partition, timestamp_ms)
@@ -696,6 +682,43 @@ cdef class Accumulator:
         finally:
             self.limit = limit
             self._lenient = False
+
+
+cdef class SyncFace(Accumulator):
+    """The accumulator as threads see it."""
+
+    def send(self, topic, value=None, *, key=None, headers=None, partition=None, timestamp_ms=None):
+        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery.
+
+        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
+        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
+        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
+        type or range, ClosedError and ForkedError; nothing was accepted then.
+        """
+        if self.direct:
+            taken = self.c_offer(topic, value, key, headers, partition, timestamp_ms)
+            if type(taken) is Delivery:
+                return taken
+        return self._send_slowly(topic, value, key, headers, partition, timestamp_ms)
+
+
+cdef class AsyncFace(Accumulator):
+    """The accumulator as coroutines see it."""
+
+    async def send(self, topic, value=None, *, key=None, headers=None, partition=None, timestamp_ms=None):
+        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery, to be awaited.
+
+        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
+        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
+        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
+        type or range, ClosedError and ForkedError; nothing was accepted then. Cancelling the delivery's await does
+        not cancel the record.
+        """
+        if self.direct:
+            taken = self.c_offer(topic, value, key, headers, partition, timestamp_ms)
+            if type(taken) is Delivery:
+                return taken
+        return await self._send_slowly_async(topic, value, key, headers, partition, timestamp_ms)
 
 
 cdef int c_finish(PyObject** batches, Py_ssize_t n) except -1:

@@ -335,32 +335,6 @@ class Accumulator:
 
     # -- callers ---------------------------------------------------------------------------------------------------
 
-    def send(
-        self,
-        topic: str,
-        value: Any = None,
-        *,
-        key: Any = None,
-        headers: Any = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-    ) -> Delivery:
-        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery.
-
-        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
-        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
-        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
-        type or range, ClosedError and ForkedError; nothing was accepted then.
-        """
-        if self.direct:
-            taken = self.offer(topic, value, key, headers, partition, timestamp_ms)
-            if type(taken) is Delivery:
-                return taken
-        slowly: Delivery = self._send_slowly(  # type: ignore[attr-defined]  # the producer's core has it
-            topic, value, key, headers, partition, timestamp_ms
-        )
-        return slowly
-
     def offer(
         self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
     ) -> Delivery | int:
@@ -644,6 +618,67 @@ class Accumulator:
         Returns its Delivery, or the reason, a number, why it has no place at all.
         """
         return self._offer_to(known, value, key, headers, partition, timestamp_ms, True)
+
+
+class SyncFace(Accumulator):
+    """The accumulator as threads see it."""
+
+    def send(
+        self,
+        topic: str,
+        value: Any = None,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Delivery:
+        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery.
+
+        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
+        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
+        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
+        type or range, ClosedError and ForkedError; nothing was accepted then.
+        """
+        if self.direct:
+            taken = self.offer(topic, value, key, headers, partition, timestamp_ms)
+            if type(taken) is Delivery:
+                return taken
+        slowly: Delivery = self._send_slowly(  # type: ignore[attr-defined]  # the producer's core has it
+            topic, value, key, headers, partition, timestamp_ms
+        )
+        return slowly
+
+
+class AsyncFace(Accumulator):
+    """The accumulator as coroutines see it."""
+
+    async def send(
+        self,
+        topic: str,
+        value: Any = None,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> Delivery:
+        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery, to be awaited.
+
+        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
+        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
+        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
+        type or range, ClosedError and ForkedError; nothing was accepted then. Cancelling the delivery's await does
+        not cancel the record.
+        """
+        if self.direct:
+            taken = self.offer(topic, value, key, headers, partition, timestamp_ms)
+            if type(taken) is Delivery:
+                return taken
+        slowly: Delivery = await self._send_slowly_async(  # type: ignore[attr-defined]  # the producer's core has it
+            topic, value, key, headers, partition, timestamp_ms
+        )
+        return slowly
 
 
 def _now_ms() -> int:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Unpack
+from typing import TYPE_CHECKING, Unpack
 
+from felice import native
 from felice.clock import Clock
-from felice.cluster.health import Health
 from felice.config import ProducerConfig, ProducerOptions
 from felice.config.addresses import Addresses
 from felice.errors import DeliveryError
@@ -16,12 +16,14 @@ from felice.producer.delivery import BulkDelivery, within
 from felice.types import Header, RecordMetadata
 
 if TYPE_CHECKING:
-    from felice.producer._accumulator import Delivery
+    from felice.producer._accumulator import AsyncFace, Delivery
+else:
+    AsyncFace = native.pick("felice.producer._accumulator").AsyncFace
 
 __all__ = ["AsyncProducer"]
 
 
-class AsyncProducer(Generic[K, V]):
+class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
     """Sends records to Kafka from any event loop, also from several.
 
     Idempotent and `acks="all"` unless told otherwise: a record is written once and in order, or its delivery says what
@@ -44,7 +46,7 @@ class AsyncProducer(Generic[K, V]):
         random: Random | None = None,
         **options: Unpack[ProducerOptions],
     ) -> None:
-        self._core: ProducerCore[K, V] = ProducerCore(
+        super().__init__(
             build_config(config, bootstrap_servers, dict(options)),
             key_serializer=key_serializer,
             value_serializer=value_serializer,
@@ -53,40 +55,7 @@ class AsyncProducer(Generic[K, V]):
             random=random,
         )
 
-    @property
-    def config(self) -> ProducerConfig:
-        """The options that this producer runs with."""
-        return self._core.config
-
-    @property
-    def health(self) -> Health:
-        """What the connection to the cluster is like."""
-        return self._core.health
-
-    async def send(
-        self,
-        topic: str,
-        value: V | None = None,
-        *,
-        key: K | None = None,
-        headers: Iterable[Header] | None = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-    ) -> "Delivery":
-        """Accept one record; wait for room in the buffer where there is none. Returns its Delivery, to be awaited.
-
-        `headers` is a series of (str, bytes or None), `timestamp_ms` milliseconds since 1970 (now, if not given).
-        Without `partition` it is chosen by the key, or the record joins the batch that is being filled. Raises
-        BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
-        type or range, ClosedError and ForkedError; nothing was accepted then. Cancelling the delivery's await does
-        not cancel the record.
-        """
-        core = self._core
-        if core.direct:
-            taken = core.offer(topic, value, key, headers, partition, timestamp_ms)
-            if not isinstance(taken, int):
-                return taken
-        return await core._accept_awaiting(core._prepare(topic, value, key, headers, partition, timestamp_ms))
+    # `send` is the accumulator's own coroutine: one in Python would cost as much again.
 
     def try_send(
         self,
@@ -99,7 +68,7 @@ class AsyncProducer(Generic[K, V]):
         timestamp_ms: int | None = None,
     ) -> "Delivery":
         """Accept one record without ever waiting; raise BufferFull where there is no room. Otherwise as `send`."""
-        return self._core._try_send(topic, value, key, headers, partition, timestamp_ms)
+        return self._try_send(topic, value, key, headers, partition, timestamp_ms)
 
     async def send_and_wait(
         self,
@@ -134,11 +103,10 @@ class AsyncProducer(Generic[K, V]):
         room runs out for `buffer_timeout`, BufferFull is raised with `accepted`, the number of records that were
         accepted, and `delivery`, their handle.
         """
-        core = self._core
-        many = core._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
-        while (record := core._offer_rest(many)) is not None:
+        many = self._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
+        while (record := self._offer_rest(many)) is not None:
             with many.told():
-                many.add(await core._accept_awaiting(record))
+                many.add(await self._accept_awaiting(record))
         return BulkDelivery(many.spans, many.taken)
 
     async def flush(self, timeout: float | None = None) -> None:
@@ -147,19 +115,18 @@ class AsyncProducer(Generic[K, V]):
         Waits up to `timeout` seconds, the delivery timeout if not given; then raises DeadlineExceeded. Raises
         DeliveryError with counts when records failed whose outcome nobody has asked for.
         """
-        core = self._core
-        core._check_usable()
-        await core._engine.run_async(core._flush, core.config.delivery_timeout if timeout is None else timeout)
+        self._check_usable()
+        await self._engine.run_async(self._flush, self.config.delivery_timeout if timeout is None else timeout)
 
     async def partitions_for(self, topic: str, timeout: float = 30.0) -> int:
         """Return how many partitions a topic has, asking the cluster for up to `timeout` seconds."""
-        self._core._check_usable()
-        return await self._core._engine.run_async(self._core._partitions_for, topic, timeout)
+        self._check_usable()
+        return await self._engine.run_async(self._partitions_for, topic, timeout)
 
     async def ready(self, timeout: float = 30.0) -> None:
         """Wait up to `timeout` seconds for the cluster; DeadlineExceeded tells what stood in the way."""
-        self._core._check_usable()
-        await self._core._engine.run_async(self._core._ready, timeout)
+        self._check_usable()
+        await self._engine.run_async(self._ready, timeout)
 
     async def close(self, timeout: float | None = None) -> None:
         """Refuse further records, deliver what was accepted, and let everything go. May be called again.
@@ -167,10 +134,9 @@ class AsyncProducer(Generic[K, V]):
         What is not delivered within `timeout` seconds, the delivery timeout if not given, fails. Raises DeliveryError
         with counts when records failed whose outcome nobody has asked for.
         """
-        core = self._core
-        if core._forked or not core._stop_accepting():
+        if self._forked or not self._stop_accepting():
             return
-        await core._engine.run_async(core._close, core.config.delivery_timeout if timeout is None else timeout)
+        await self._engine.run_async(self._close, self.config.delivery_timeout if timeout is None else timeout)
 
     async def __aenter__(self) -> "AsyncProducer[K, V]":
         return self

@@ -92,7 +92,7 @@ def build_config(config: ProducerConfig | None, bootstrap_servers: Any, options:
 
 
 class ProducerCore(Accumulator[K, V], Generic[K, V]):
-    """Everything of a producer but the way in which a caller waits."""
+    """Everything of a producer but the way in which a caller waits; the faces add that."""
 
     def __init__(
         self,
@@ -307,6 +307,12 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 raise self._no_room(record, patience) from None
             finally:
                 self._leave(waiter)
+
+    async def _send_slowly_async(
+        self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
+    ) -> "Delivery":
+        """As `_send_slowly`, awaiting room. The async face's way."""
+        return await self._accept_awaiting(self._prepare(topic, value, key, headers, partition, timestamp_ms))
 
     async def _accept_awaiting(self, record: Record) -> "Delivery":
         taken = self._accept(record)

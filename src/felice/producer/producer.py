@@ -5,6 +5,7 @@ from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
+from felice import native
 from felice.clock import Clock
 from felice.config import ProducerConfig, ProducerOptions
 from felice.config.addresses import Addresses
@@ -15,12 +16,14 @@ from felice.producer.delivery import BulkDelivery
 from felice.types import Header, RecordMetadata
 
 if TYPE_CHECKING:
-    from felice.producer._accumulator import Delivery
+    from felice.producer._accumulator import Delivery, SyncFace
+else:
+    SyncFace = native.pick("felice.producer._accumulator").SyncFace
 
 __all__ = ["Producer"]
 
 
-class Producer(ProducerCore[K, V]):
+class Producer(ProducerCore[K, V], SyncFace[K, V]):
     """Sends records to Kafka; any number of threads may share one.
 
     Idempotent and `acks="all"` unless told otherwise: a record is written once and in order, or its delivery says what
