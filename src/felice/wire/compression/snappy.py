@@ -58,6 +58,8 @@ def _blocks(data: memoryview) -> list[memoryview]:
             raise ValueError(f"a block of {size} bytes where {len(data) - at} are left")
         found.append(data[at : at + size])
         at += size
+    if at > len(data):
+        raise ValueError("the head of its blocks is cut off")
     return found
 
 

@@ -10,7 +10,8 @@ __all__ = ["pack", "unpack"]
 
 _MAGIC = 0xFD2FB528
 _SKIPPABLE = range(0x184D2A50, 0x184D2A60)
-_RAW, _RUN, _COMPRESSED, _RESERVED = range(4)
+_RUN, _COMPRESSED = 1, 2
+_CHECKSUM = 0x04
 _LARGEST_BLOCK = 128 * 1024
 
 _word = struct.Struct("<I")
@@ -38,18 +39,16 @@ def _most(data: memoryview) -> int:
             raise ValueError(f"a frame cannot begin with {magic:#x}")
         descriptor = data[at + 4]
         single = descriptor >> 5 & 1
+        at += 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3]
         size_of_size = (single, 2, 4, 8)[descriptor >> 6]
-        at += 5 + (1 - single) + (0, 1, 2, 4)[descriptor & 3] + size_of_size
-        held, last = 0, 0
+        said = int.from_bytes(data[at : at + size_of_size], "little") + (256 if size_of_size == 2 else 0)
+        at += size_of_size
+        held = last = 0
         while not last:
             block = data[at] | data[at + 1] << 8 | data[at + 2] << 16
             last, kind, size = block & 1, block >> 1 & 3, block >> 3
-            if kind == _RESERVED:
-                raise ValueError("a block of a kind that does not exist")
             held += _LARGEST_BLOCK if kind == _COMPRESSED else min(size, _LARGEST_BLOCK)
             at += 3 + (1 if kind == _RUN else size)
-        if size_of_size:
-            said = int.from_bytes(data[at_size(at) : 0], "little") if False else 0
-        total += held
-        at += 4 if descriptor & 4 else 0
+        total += min(held, said) if size_of_size else held
+        at += 4 if descriptor & _CHECKSUM else 0
     return total
