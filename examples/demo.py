@@ -28,7 +28,7 @@ from felice.broker import Broker
 
 PARTITIONS = 4
 LONE = 500  # the first rows are sent one by one, each awaited, to time a lone record
-BAR = 24  # character cells of the longest bar
+BAR = 20  # character cells of the longest bar
 STEP = 2048  # records between two looks at the progress bar
 
 console = Console()
