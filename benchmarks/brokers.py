@@ -138,14 +138,27 @@ def filled(broker: Broker) -> Broker:
     @contextmanager
     def start(setting: Setting) -> Iterator[Setting]:
         with broker(setting) as running:
-            count = (QUICK_LOG_BYTES if setting.quick else LOG_BYTES) // (setting.size + 20)
-            count -= count % (100 * setting.partitions)  # whole steps of a hundred, for those who count so
-            settings = {"bootstrap.servers": running.servers, "linger.ms": 50, "batch.size": BATCH_BYTES}
-            producer = Producer(settings | {"queue.buffering.max.messages": count, "queue.buffering.max.kbytes": 2**21})
-            for i in range(count):
-                producer.produce(running.topic, setting.value, partition=i % setting.partitions)
-            if producer.flush(120):
-                raise TimeoutError("the log could not be filled within two minutes")
-            yield replace(running, records=count)
+            yield replace(running, records=fill(running))
 
     return start
+
+
+def fill(setting: Setting) -> int:
+    """Write a log to the topic with librdkafka; give its number of records."""
+    count = (QUICK_LOG_BYTES if setting.quick else LOG_BYTES) // (setting.size + 20)
+    count -= count % (100 * setting.partitions)  # whole steps of a hundred, for those who count so
+    producer = Producer(
+        {
+            "bootstrap.servers": setting.servers,
+            "log_level": 3,
+            "linger.ms": 50,
+            "batch.size": BATCH_BYTES,
+            "queue.buffering.max.messages": count,
+            "queue.buffering.max.kbytes": 2**21,
+        }
+    )
+    for i in range(count):
+        producer.produce(setting.topic, setting.value, partition=i % setting.partitions)
+    if producer.flush(120):
+        raise TimeoutError("the log could not be filled within two minutes")
+    return count
