@@ -4,7 +4,7 @@ PYTHON   ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
               $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV     := .venv
 RUN      := $(VENV)/bin/python
-NATIVE   := $(wildcard src/felice/*/*.pyx src/felice/*/*.pxd src/felice/*/*.h)
+NATIVE   := $(foreach kind,pyx pxd pxi h,$(wildcard src/felice/*/*.$(kind)))
 JARS     := .cache/kafka/libs/.complete
 PIP      := $(RUN) -m pip --disable-pip-version-check install --quiet
 PYTEST   := $(RUN) -m pytest
