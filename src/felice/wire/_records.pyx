@@ -9,21 +9,17 @@ which know neither Python nor its memory.
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, Py_buffer, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.list cimport PyList_New
-from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from felice.errors import CorruptBatch, UsageError
-from felice.wire.compression import compress
+from felice.errors import CorruptBatch, RecordTooLarge
+from felice.wire.compression import Codec, compress
 from felice.wire.record import Record
 
 cdef extern from "Python.h":
-    void PyList_SET_ITEM(object items, Py_ssize_t index, object item)
-
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
 
 cdef extern from "crc32c.h" nogil:
@@ -34,18 +30,20 @@ cdef extern from "record.h" nogil:
     void felice_put16(uint8_t* at, uint16_t v)
     void felice_put32(uint8_t* at, uint32_t v)
     void felice_put64(uint8_t* at, uint64_t v)
-    uint32_t felice_get32(const uint8_t* at)
     uint8_t* felice_put_varint(uint8_t* at, int64_t v)
     const uint8_t* felice_get_varint(const uint8_t* at, const uint8_t* end, int64_t* out)
     uint8_t* felice_put_record(uint8_t* at, int64_t timestamp_delta, int32_t offset_delta, const char* key,
                                Py_ssize_t key_len, const char* value, Py_ssize_t value_len, const char* headers,
                                Py_ssize_t headers_len)
+    const uint8_t* felice_get_length(const uint8_t* at, const uint8_t* end, int64_t* length)
     const uint8_t* felice_get_record(const uint8_t* base, const uint8_t* at, const uint8_t* limit, record_t* out)
     uint32_t felice_murmur2(const uint8_t* data, size_t size)
 
 cdef enum:
     HEADER = 61
     RECORD_OVERHEAD = 36     # the most that a record's own fields take
+    SMALLEST_RECORD = 7      # bytes of a record without key, value and headers
+    MOST_BYTES = 0x7FFFFFFF  # a batch's length has 31 bits
     LARGE = 4096             # from this many bytes on, work is worth letting the GIL go
 
 felice_crc_init()
@@ -66,6 +64,8 @@ cdef int parse_records(
     cdef const uint8_t* at = base + start
     cdef const uint8_t* limit = base + end
     cdef int32_t i
+    if end > MOST_BYTES:
+        return 1
     for i in range(count):
         at = felice_get_record(base, at, limit, &out[i])
         if at == NULL:
@@ -103,6 +103,8 @@ cdef class BatchBuilder:
     """
 
     def __cinit__(self, Py_ssize_t capacity=16384):
+        if capacity > MOST_BYTES:
+            raise ValueError(f"a record batch has less than 2 GiB, not {capacity} bytes")
         if capacity < HEADER + RECORD_OVERHEAD:
             capacity = HEADER + RECORD_OVERHEAD
         self.data = <uint8_t*>malloc(capacity)
@@ -131,16 +133,14 @@ cdef class BatchBuilder:
                        const char* headers, Py_ssize_t headers_len, int64_t timestamp) except -1:
         cdef int32_t index = self.count
         cdef Py_ssize_t need = self.size + RECORD_OVERHEAD + headers_len
-        cdef Py_ssize_t capacity
         if value_len > 0:
             need += value_len
         if key_len > 0:
             need += key_len
         if need > self.capacity or self.exports:
-            if need > 0x7FFFFFFF:
-                raise UsageError("a record batch cannot hold more than 2 GiB")
-            capacity = self.capacity * 2
-            self.c_grow(need if need > capacity else capacity)
+            if need > MOST_BYTES:
+                raise RecordTooLarge("a record batch has less than 2 GiB")
+            self.c_grow(min(max(need, self.capacity * 2), MOST_BYTES))
         if index == 0:
             self.base_timestamp = timestamp
             self.max_timestamp = timestamp
@@ -156,7 +156,11 @@ cdef class BatchBuilder:
         return self.c_put(value, value_len, key, key_len, b"\0", 1, timestamp)
 
     def append(self, value, key=None, headers=None, int64_t timestamp_ms=-1):
-        """Add a record and return its index: bytes-like or None for key and value, (str, bytes or None) as headers."""
+        """Add a record and return its index in the batch.
+
+        Value and key are bytes-like or None, headers a series of (str, bytes or None), and the timestamp milliseconds
+        since 1970, or -1 for none. Whatever is raised, the batch is as it was; BufferError while somebody reads it.
+        """
         cdef Py_buffer value_view, key_view
         cdef const char* value_at = NULL
         cdef const char* key_at = NULL
@@ -166,6 +170,8 @@ cdef class BatchBuilder:
         cdef bytes packed = pack_headers(headers)
         if packed is None:
             raise TypeError("headers are a series of (str, bytes or None)")
+        if timestamp_ms < -1:
+            raise ValueError(f"a timestamp of {timestamp_ms} milliseconds")
         try:
             if value is not None:
                 PyObject_GetBuffer(value, &value_view, PyBUF_SIMPLE)
@@ -194,8 +200,12 @@ cdef class BatchBuilder:
              int timestamp_type=0):
         """Write the header and the checksum, and return the batch as a writable buffer.
 
-        It is the builder's own memory where there is no codec, and new memory otherwise.
+        It is the builder's own memory where there is no codec, and new memory otherwise. Sealing again writes the
+        header anew. Raises ValueError where there is no record, and ConfigError for a level that the codec has not.
         """
+        if not self.count:
+            raise ValueError("a batch without records")
+        codec = Codec(codec)
         cdef int attributes = codec | (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
         cdef uint8_t* data = self.data
         cdef Py_ssize_t size = self.size
@@ -263,7 +273,7 @@ cdef void seal_builder(
 
 cdef bytes pack_headers(headers):
     """Return the bytes of headers, their count in front; None where they are not all (str, bytes or None)."""
-    cdef Py_ssize_t size = 10, length, count = 0
+    cdef Py_ssize_t size = 10, length = 0, count = 0
     cdef const char* text
     cdef uint8_t* at
     cdef bytes packed
@@ -277,7 +287,10 @@ cdef bytes pack_headers(headers):
         name, value = <tuple>header
         if type(name) is not str or not (value is None or PyBytes_CheckExact(value)):
             return None
-        PyUnicode_AsUTF8AndSize(name, &length)
+        try:
+            PyUnicode_AsUTF8AndSize(name, &length)
+        except UnicodeEncodeError:
+            return pack_surrogates(headers)
         size += 20 + length + (0 if value is None else PyBytes_GET_SIZE(value))
         count += 1
     packed = PyBytes_FromStringAndSize(NULL, size)
@@ -295,6 +308,20 @@ cdef bytes pack_headers(headers):
             memcpy(at, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
             at += PyBytes_GET_SIZE(value)
     return packed[:at - <uint8_t*>PyBytes_AS_STRING(packed)]
+
+
+cdef bytes pack_surrogates(headers):
+    """Return the bytes of headers of which some have names that are no text, as a reader gives them."""
+    cdef list pieces = [varint(len(headers))]
+    for name, value in headers:
+        text = name.encode("utf-8", "surrogateescape")
+        pieces += [varint(len(text)), text, varint(-1 if value is None else len(value)), value or b""]
+    return b"".join(pieces)
+
+
+cdef bytes varint(int64_t number):
+    cdef uint8_t room[10]
+    return PyBytes_FromStringAndSize(<char*>room, felice_put_varint(room, number) - room)
 
 
 def stamp(batch, *, int64_t producer_id, int producer_epoch, int32_t base_sequence):
@@ -315,85 +342,110 @@ def stamp(batch, *, int64_t producer_id, int producer_epoch, int32_t base_sequen
         PyBuffer_Release(&view)
 
 
-cdef class Parsed:
-    """Records found in a buffer, which it keeps."""
-    cdef Py_buffer view
-    cdef bint held
-    cdef record_t* table
-    cdef int32_t count
-
-    def __cinit__(self, payload, int64_t count):
-        cdef int bad
-        PyObject_GetBuffer(payload, &self.view, PyBUF_SIMPLE)
-        self.held = True
-        # The smallest record has seven bytes: what cannot be there is not made room for.
-        if count < 0 or count > self.view.len // 7:
-            raise CorruptBatch(f"{count} records in {self.view.len} bytes")
-        self.count = <int32_t>count
-        self.table = <record_t*>malloc(self.count * sizeof(record_t) + 1)
-        if self.table == NULL:
-            raise MemoryError
-        with nogil:
-            bad = parse_records(<const uint8_t*>self.view.buf, 0, self.view.len, self.count, self.table)
-        if bad > self.count:
-            raise CorruptBatch(f"{self.count} records do not fill their {self.view.len} bytes")
-        if bad:
-            raise CorruptBatch(f"record {bad - 1} of {self.count} is damaged")
-
-    def __dealloc__(self):
-        free(self.table)
-        if self.held:
-            PyBuffer_Release(&self.view)
-
-
-def scan(payload, int64_t count):
+def scan(payload, int64_t count, int64_t base_timestamp=0):
     """Check that `count` records fill the payload; return their largest timestamp delta and last offset delta.
 
     Offset deltas must run from 0 without gaps, as in what producers write; -1 stands for a last delta that does not.
     Raises CorruptBatch.
     """
-    cdef Parsed parsed = Parsed(payload, count)
-    cdef int32_t i
-    cdef int64_t latest = 0
+    cdef Py_buffer view
+    cdef const uint8_t* base
+    cdef const uint8_t* at
+    cdef const uint8_t* limit
+    cdef record_t row
+    cdef int64_t index = 0, earliest = 0, latest = 0
     cdef bint contiguous = True
-    with nogil:
-        for i in range(parsed.count):
-            if i == 0 or parsed.table[i].timestamp_delta > latest:
-                latest = parsed.table[i].timestamp_delta
-            if parsed.table[i].offset_delta != i:
-                contiguous = False
-    return latest, parsed.count - 1 if contiguous else -1
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    try:
+        check_count(count, view.len)
+        base = at = <const uint8_t*>view.buf
+        limit = base + view.len
+        with nogil:
+            while index < count:
+                at = felice_get_record(base, at, limit, &row)
+                if at == NULL:
+                    break
+                if index == 0 or row.timestamp_delta > latest:
+                    latest = row.timestamp_delta
+                if index == 0 or row.timestamp_delta < earliest:
+                    earliest = row.timestamp_delta
+                if row.offset_delta != index:
+                    contiguous = False
+                index += 1
+        check_end(index, count, limit - at if at != NULL else -1, view.len)
+    finally:
+        PyBuffer_Release(&view)
+    if add_overflows(base_timestamp, latest) or add_overflows(base_timestamp, earliest):
+        raise CorruptBatch(f"a timestamp of {count} records is beyond 64 bits")
+    return latest, count - 1 if contiguous else -1
 
 
-def decode(payload, int64_t count, int64_t base_offset, int64_t base_timestamp, int64_t append_time=-1):
-    """Return the records of a payload, uncompressed and without the batch's header. Raises CorruptBatch."""
-    cdef Parsed parsed = Parsed(payload, count)
-    cdef const char* base = <const char*>parsed.view.buf
-    cdef list found = PyList_New(parsed.count)
-    cdef record_t* at
-    cdef int32_t i
-    cdef object record
-    cdef int64_t stamp
-    for i in range(parsed.count):
-        at = &parsed.table[i]
-        if base_offset > <int64_t>0x7FFFFFFFFFFFFFFF - at.offset_delta:
-            raise CorruptBatch("an offset beyond 2**63")
-        if append_time >= 0:
-            stamp = append_time
-        else:
-            if add_overflows(base_timestamp, at.timestamp_delta):
-                raise CorruptBatch("a timestamp beyond 2**63")
-            stamp = base_timestamp + at.timestamp_delta
-        record = Record(
-            base_offset + at.offset_delta,
-            stamp,
-            None if at.key_len < 0 else PyBytes_FromStringAndSize(base + at.key_at, at.key_len),
-            None if at.value_len < 0 else PyBytes_FromStringAndSize(base + at.value_at, at.value_len),
-            unpack_headers(<const uint8_t*>base + at.headers_at, at.headers_len),
-        )
-        Py_INCREF(record)
-        PyList_SET_ITEM(found, i, record)
+def decode(payload, header):
+    """Return the records of a payload, unpacked and without the batch's header, which is the other argument.
+
+    Raises CorruptBatch.
+    """
+    cdef Py_buffer view
+    cdef const uint8_t* base
+    cdef const uint8_t* at
+    cdef const uint8_t* limit
+    cdef record_t row
+    cdef int64_t index = 0, count = header.count, previous = -1, last = header.last_offset_delta
+    cdef int64_t base_offset = header.base_offset, base_timestamp = header.base_timestamp
+    cdef bint appended = header.timestamp_type
+    cdef int64_t timestamp = header.max_timestamp
+    cdef list found = []
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    try:
+        check_count(count, view.len)
+        base = at = <const uint8_t*>view.buf
+        limit = base + view.len
+        while index < count:
+            at = felice_get_record(base, at, limit, &row)
+            if at == NULL:
+                break
+            if row.offset_delta <= previous or row.offset_delta > last:
+                raise CorruptBatch(
+                    f"record {index} of {count} is out of order: offset delta {row.offset_delta}"
+                    f" behind {previous} and up to {last}"
+                )
+            previous = row.offset_delta
+            if not appended:
+                if add_overflows(base_timestamp, row.timestamp_delta):
+                    raise CorruptBatch(f"a timestamp of {count} records is beyond 64 bits")
+                timestamp = base_timestamp + row.timestamp_delta
+            found.append(Record(
+                base_offset + row.offset_delta,
+                timestamp,
+                field(base + row.key_at, row.key_len),
+                field(base + row.value_at, row.value_len),
+                unpack_headers(base + row.headers_at, row.headers_len) if row.headers_len > 1 else (),
+            ))
+            index += 1
+        check_end(index, count, limit - at if at != NULL else -1, view.len)
+    finally:
+        PyBuffer_Release(&view)
     return found
+
+
+cdef int check_count(int64_t count, Py_ssize_t size) except -1:
+    """Refuse more records than there can be, before anything is done for them."""
+    if count < 0 or count > size // SMALLEST_RECORD or size > MOST_BYTES:
+        raise CorruptBatch(f"{count} records in {size} bytes")
+    return 0
+
+
+cdef int check_end(int64_t index, int64_t count, Py_ssize_t left, Py_ssize_t size) except -1:
+    """Refuse records of which one makes no sense (then `left` is -1), or that leave bytes behind them."""
+    if left < 0:
+        raise CorruptBatch(f"record {index} of {count} is damaged")
+    if left > 0:
+        raise CorruptBatch(f"{count} records do not fill their {size} bytes")
+    return 0
+
+
+cdef inline object field(const uint8_t* at, int32_t size):
+    return None if size < 0 else PyBytes_FromStringAndSize(<const char*>at, size)
 
 
 cdef bint add_overflows(int64_t a, int64_t b) noexcept nogil:
@@ -401,26 +453,18 @@ cdef bint add_overflows(int64_t a, int64_t b) noexcept nogil:
 
 
 cdef tuple unpack_headers(const uint8_t* at, int32_t size):
-    """Return headers whose bytes `parse_records` has checked."""
+    """Return headers whose bytes were checked, with surrogates in names that are not UTF-8."""
     cdef const uint8_t* end = at + size
     cdef int64_t count = 0, length = 0
-    cdef list found
-    if size == 1:
-        return ()
+    cdef list found = []
     at = felice_get_varint(at, end, &count)
-    found = []
     while count > 0:
         at = felice_get_varint(at, end, &length)
-        try:
-            name = PyUnicode_DecodeUTF8(<const char*>at, length, NULL)
-        except UnicodeDecodeError:
-            raise CorruptBatch("a header's name is not UTF-8") from None
+        name = PyUnicode_DecodeUTF8(<const char*>at, length, "surrogateescape")
         at += length
-        at = felice_get_varint(at, end, &length)
-        if length < 0:
-            found.append((name, None))
-        else:
-            found.append((name, PyBytes_FromStringAndSize(<const char*>at, length)))
+        at = felice_get_length(at, end, &length)
+        found.append((name, field(at, <int32_t>length)))
+        if length > 0:
             at += length
         count -= 1
     return tuple(found)

@@ -1,17 +1,21 @@
 """Record batches v2 to and from bytes in plain Python: the twin of `_records`."""
 
 import struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from crc32c import crc32c as _crc32c
 
-from felice.errors import CorruptBatch, UsageError
-from felice.wire.compression import compress
+from felice.errors import CorruptBatch, RecordTooLarge
+from felice.wire.compression import Codec, compress
 from felice.wire.record import Record
+
+if TYPE_CHECKING:
+    from felice.wire.records.header import BatchHeader
 
 HEADER: Final = 61
 RECORD_OVERHEAD: Final = 36
-MAX_INT64: Final = 2**63 - 1
+SMALLEST_RECORD: Final = 7
+MOST_BYTES: Final = 0x7FFFFFFF
 
 _header = struct.Struct(">qiibIhiqqqhii")
 _numbers = struct.Struct(">qhi")
@@ -46,6 +50,8 @@ class BatchBuilder:
     __slots__ = ("_bytes", "base_timestamp", "capacity", "count", "max_timestamp")
 
     def __init__(self, capacity: int = 16384) -> None:
+        if capacity > MOST_BYTES:
+            raise ValueError(f"a record batch has less than 2 GiB, not {capacity} bytes")
         self.capacity = max(capacity, HEADER + RECORD_OVERHEAD)
         self.reset()
 
@@ -70,7 +76,14 @@ class BatchBuilder:
         return 0
 
     def append(self, value: Any, key: Any = None, headers: Any = None, timestamp_ms: int = -1) -> int:
-        """Add a record and return its index: bytes-like or None for key and value, (str, bytes or None) as headers."""
+        """Add a record and return its index in the batch.
+
+        Value and key are bytes-like or None, headers a series of (str, bytes or None), and the timestamp milliseconds
+        since 1970, or -1 for none. Whatever is raised, the batch is as it was; BufferError while somebody reads it.
+        """
+        packed = pack_headers(headers)
+        if timestamp_ms < -1:
+            raise ValueError(f"a timestamp of {timestamp_ms} milliseconds")
         index = self.count
         base = timestamp_ms if index == 0 else self.base_timestamp
         body = bytearray(b"\0")
@@ -80,17 +93,19 @@ class BatchBuilder:
             if field is None:
                 body += b"\x01"
             else:
-                plain = bytes(memoryview(field))
-                body += varint(len(plain))
+                plain = memoryview(field)
+                if not plain.c_contiguous:
+                    raise BufferError("a value or key that is not in one piece")
+                body += varint(plain.nbytes)
                 body += plain
-        body += pack_headers(headers)
-        if self.size + len(body) + 10 > 0x7FFFFFFF:
-            raise UsageError("a record batch cannot hold more than 2 GiB")
+        body += packed
+        if self.size + len(body) + 5 > MOST_BYTES:
+            raise RecordTooLarge("a record batch has less than 2 GiB")
+        self._bytes += varint(len(body)) + body
         if index == 0:
             self.base_timestamp = self.max_timestamp = timestamp_ms
         elif timestamp_ms > self.max_timestamp:
             self.max_timestamp = timestamp_ms
-        self._bytes += varint(len(body)) + body
         self.count = index + 1
         self.capacity = max(self.capacity, self.size)
         return index
@@ -111,12 +126,16 @@ class BatchBuilder:
     ) -> Any:
         """Write the header and the checksum, and return the batch as a writable buffer.
 
-        It is the builder's own memory where there is no codec, and new memory otherwise.
+        It is the builder's own memory where there is no codec, and new memory otherwise. Sealing again writes the
+        header anew. Raises ValueError where there is no record, and ConfigError for a level that the codec has not.
         """
+        if not self.count:
+            raise ValueError("a batch without records")
+        codec = Codec(codec)
         sealed = self._bytes
         if codec:
             sealed = bytearray(HEADER)
-            sealed += compress(codec, memoryview(self._bytes)[HEADER:], level)  # type: ignore[arg-type]  # an IntEnum
+            sealed += compress(codec, memoryview(self._bytes)[HEADER:], level)
         attributes = codec | (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
         _header.pack_into(
             sealed,
@@ -154,6 +173,7 @@ def pack_headers(headers: Any) -> bytes:
     """Return the bytes of headers, their count in front."""
     if not headers:
         return b"\0"
+    headers = tuple(headers)
     pieces = [varint(len(headers))]
     for header in headers:
         if type(header) is not tuple or len(header) != 2:
@@ -161,7 +181,7 @@ def pack_headers(headers: Any) -> bytes:
         name, value = header
         if type(name) is not str or not (value is None or type(value) is bytes):
             raise TypeError("headers are a series of (str, bytes or None)")
-        text = name.encode()
+        text = name.encode("utf-8", "surrogateescape")
         pieces += (varint(len(text)), text)
         if value is None:
             pieces.append(b"\x01")
@@ -182,7 +202,8 @@ class _Bad(Exception):
     """A record that does not hold."""
 
 
-def _read_varint(data: Any, at: int, end: int) -> tuple[int, int]:
+def _long(data: Any, at: int, end: int) -> tuple[int, int]:
+    """Read a varint of 64 bits: of ten bytes at most, as in Kafka."""
     value = shift = 0
     while at < end and shift < 64:
         byte = data[at]
@@ -196,44 +217,57 @@ def _read_varint(data: Any, at: int, end: int) -> tuple[int, int]:
     raise _Bad
 
 
-def _read_field(data: Any, at: int, end: int) -> tuple[bytes | None, int]:
-    length, at = _read_varint(data, at, end)
-    if not -1 <= length <= end - at:
+def _int(data: Any, at: int, end: int) -> tuple[int, int]:
+    """Read a varint of 32 bits, of five bytes at most."""
+    if at < end and (byte := data[at]) < 0x80:
+        return byte >> 1 ^ -(byte & 1), at + 1
+    value, at = _long(data, at, min(end, at + 5))
+    if not -0x80000000 <= value <= 0x7FFFFFFF:
+        raise _Bad
+    return value, at
+
+
+def _field(data: Any, at: int, end: int) -> tuple[bytes | None, int]:
+    """Read a key or value: null where its length is any negative number, as in Kafka."""
+    length, at = _int(data, at, end)
+    if length > end - at:
         raise _Bad
     return (None, at) if length < 0 else (bytes(data[at : at + length]), at + length)
 
 
-def _parse(
-    payload: Any, count: int
-) -> "list[tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]]":
-    """Return (offset delta, timestamp delta, key, value, headers) of `count` records that fill the payload."""
+Row: TypeAlias = tuple[int, int, bytes | None, bytes | None, list[tuple[bytes, bytes | None]]]
+"""Offset delta, timestamp delta, key, value and headers of a record."""
+
+
+def parse_records(payload: Any, count: int) -> list[Row]:
+    """Return the rows of `count` records that fill the payload exactly. Raises CorruptBatch."""
     data = memoryview(payload)
     size = len(data)
-    if count < 0 or count > size // 7:
+    if count < 0 or count > size // SMALLEST_RECORD or size > MOST_BYTES:
         raise CorruptBatch(f"{count} records in {size} bytes")
-    found = []
+    found: list[Row] = []
     at = 0
     for index in range(count):
         try:
-            length, at = _read_varint(data, at, size)
+            length, at = _int(data, at, size)
             if not 1 <= length <= size - at:
                 raise _Bad
             end = at + length
-            timestamp_delta, at = _read_varint(data, at + 1, end)
-            offset_delta, at = _read_varint(data, at, end)
-            if not 0 <= offset_delta <= 0x7FFFFFFF:
+            timestamp_delta, at = _long(data, at + 1, end)
+            offset_delta, at = _int(data, at, end)
+            if offset_delta < 0:
                 raise _Bad
-            key, at = _read_field(data, at, end)
-            value, at = _read_field(data, at, end)
-            number, at = _read_varint(data, at, end)
+            key, at = _field(data, at, end)
+            value, at = _field(data, at, end)
+            number, at = _int(data, at, end)
             if not 0 <= number <= (end - at) // 2:
                 raise _Bad
-            headers = []
+            headers: list[tuple[bytes, bytes | None]] = []
             for _ in range(number):
-                name, at = _read_field(data, at, end)
+                name, at = _field(data, at, end)
                 if name is None:
                     raise _Bad
-                held, at = _read_field(data, at, end)
+                held, at = _field(data, at, end)
                 headers.append((name, held))
             if at != end:
                 raise _Bad
@@ -245,31 +279,45 @@ def _parse(
     return found
 
 
-def scan(payload: Any, count: int) -> tuple[int, int]:
+_parse = parse_records
+
+
+def scan(payload: Any, count: int, base_timestamp: int = 0) -> tuple[int, int]:
     """Check that `count` records fill the payload; return their largest timestamp delta and last offset delta.
 
     Offset deltas must run from 0 without gaps, as in what producers write; -1 stands for a last delta that does not.
     Raises CorruptBatch.
     """
-    parsed = _parse(payload, count)
-    latest = max((row[1] for row in parsed), default=0)
-    contiguous = all(row[0] == index for index, row in enumerate(parsed))
+    rows = parse_records(payload, count)
+    latest = max((row[1] for row in rows), default=0)
+    earliest = min((row[1] for row in rows), default=0)
+    if not (_in_64_bits(base_timestamp + latest) and _in_64_bits(base_timestamp + earliest)):
+        raise CorruptBatch(f"a timestamp of {count} records is beyond 64 bits")
+    contiguous = all(row[0] == index for index, row in enumerate(rows))
     return latest, count - 1 if contiguous else -1
 
 
-def decode(payload: Any, count: int, base_offset: int, base_timestamp: int, append_time: int = -1) -> list[Record]:
-    """Return the records of a payload, uncompressed and without the batch's header. Raises CorruptBatch."""
-    found = []
-    for offset_delta, timestamp_delta, key, value, headers in _parse(payload, count):
-        offset = base_offset + offset_delta
-        if offset > MAX_INT64:
-            raise CorruptBatch("an offset beyond 2**63")
-        timestamp = append_time if append_time >= 0 else base_timestamp + timestamp_delta
-        if not -MAX_INT64 - 1 <= timestamp <= MAX_INT64:
-            raise CorruptBatch("a timestamp beyond 2**63")
-        try:
-            named = tuple((name.decode(), held) for name, held in headers)
-        except UnicodeDecodeError:
-            raise CorruptBatch("a header's name is not UTF-8") from None
-        found.append(Record(offset, timestamp, key, value, named))
+def decode(payload: Any, header: "BatchHeader") -> list[Record]:
+    """Return the records of a payload, unpacked and without the batch's header, which is the other argument.
+
+    Raises CorruptBatch.
+    """
+    found: list[Record] = []
+    previous, last = -1, header.last_offset_delta
+    for index, (delta, later, key, value, headers) in enumerate(parse_records(payload, header.count)):
+        if not previous < delta <= last:
+            raise CorruptBatch(
+                f"record {index} of {header.count} is out of order: offset delta {delta}"
+                f" behind {previous} and up to {last}"
+            )
+        previous = delta
+        timestamp = header.max_timestamp if header.timestamp_type else header.base_timestamp + later
+        if not _in_64_bits(timestamp):
+            raise CorruptBatch(f"a timestamp of {header.count} records is beyond 64 bits")
+        named = tuple((name.decode("utf-8", "surrogateescape"), held) for name, held in headers)
+        found.append(Record(header.base_offset + delta, timestamp, key, value, named))
     return found
+
+
+def _in_64_bits(number: int) -> bool:
+    return -(1 << 63) <= number < 1 << 63

@@ -33,9 +33,8 @@ static inline uint8_t *felice_put_varint(uint8_t *at, int64_t signed_v) {
     *at++ = (uint8_t)v;
     return at;
 }
-/* The next varint of at most 10 bytes, or NULL. */
-static inline const uint8_t *felice_get_varint(const uint8_t *at, const uint8_t *end, int64_t *out) {
-    if (at < end && *at < 0x80) { *out = felice_unzigzag(*at); return at + 1; }
+/* The next varint of 64 bits, or of 32: ten or five bytes at most, as in Kafka. NULL where there is none. */
+static const uint8_t *felice_get_long_varint(const uint8_t *at, const uint8_t *end, int64_t *out) {
     uint64_t v = 0;
     for (int shift = 0; at < end && shift < 64; shift += 7) {
         uint8_t byte = *at++;
@@ -44,6 +43,24 @@ static inline const uint8_t *felice_get_varint(const uint8_t *at, const uint8_t 
         if (byte < 0x80) { *out = felice_unzigzag(v); return at; }
     }
     return NULL;
+}
+static const uint8_t *felice_get_long_varint32(const uint8_t *at, const uint8_t *end, int64_t *out) {
+    at = felice_get_long_varint(at, end - at > 5 ? at + 5 : end, out);
+    return at && *out >= INT32_MIN && *out <= INT32_MAX ? at : NULL;
+}
+/* Nearly all have one byte or two. */
+static inline const uint8_t *felice_get_short_varint(const uint8_t *at, const uint8_t *end, int64_t *out) {
+    if (at < end && at[0] < 0x80) { *out = felice_unzigzag(at[0]); return at + 1; }
+    if (end - at > 1 && at[1] < 0x80) { *out = felice_unzigzag((uint64_t)(at[0] & 0x7F) | (uint64_t)at[1] << 7); return at + 2; }
+    return NULL;
+}
+static inline const uint8_t *felice_get_varint(const uint8_t *at, const uint8_t *end, int64_t *out) {
+    const uint8_t *next = felice_get_short_varint(at, end, out);
+    return next ? next : felice_get_long_varint(at, end, out);
+}
+static inline const uint8_t *felice_get_varint32(const uint8_t *at, const uint8_t *end, int64_t *out) {
+    const uint8_t *next = felice_get_short_varint(at, end, out);
+    return next ? next : felice_get_long_varint32(at, end, out);
 }
 
 /* Writes a record; the headers are bytes made before, their count in front. */
@@ -66,22 +83,25 @@ static inline uint8_t *felice_put_record(uint8_t *at, int64_t timestamp_delta, i
     return at;
 }
 
-/* A length of a field: -1 (null) up to what is left. */
+/* The length of a field: up to what is left, or -1 for null, which Kafka reads from any negative number. */
 static inline const uint8_t *felice_get_length(const uint8_t *at, const uint8_t *end, int64_t *length) {
-    at = felice_get_varint(at, end, length);
-    if (!at || *length < -1 || *length > end - at) return NULL;
+    at = felice_get_varint32(at, end, length);
+    if (!at || *length > end - at) return NULL;
+    if (*length < 0) *length = -1;
     return at;
 }
 
+/* Reads the record at `at`, which may reach up to `limit`, and returns where the next one begins, or NULL where it makes
+   no sense. Places are counted from `base`, which must be less than 2 GiB before `limit`. */
 static inline const uint8_t *felice_get_record(const uint8_t *base, const uint8_t *at, const uint8_t *limit, record_t *out) {
     int64_t length, number;
     const uint8_t *end;
-    at = felice_get_varint(at, limit, &length);
+    at = felice_get_varint32(at, limit, &length);
     if (!at || length < 1 || length > limit - at) return NULL;
     end = at + length;
-    at++; /* attributes */
+    at++; /* attributes: none are defined */
     if (!(at = felice_get_varint(at, end, &out->timestamp_delta))) return NULL;
-    if (!(at = felice_get_varint(at, end, &number)) || number < 0 || number > INT32_MAX) return NULL;
+    if (!(at = felice_get_varint32(at, end, &number)) || number < 0) return NULL;
     out->offset_delta = (int32_t)number;
     if (!(at = felice_get_length(at, end, &length))) return NULL;
     out->key_len = (int32_t)length;
@@ -93,10 +113,10 @@ static inline const uint8_t *felice_get_record(const uint8_t *base, const uint8_
     if (length > 0) at += length;
     out->headers_at = (int32_t)(at - base);
     out->headers_len = (int32_t)(end - at);
-    if (at < end && *at == 0) return at + 1 == end ? end : NULL;
-    if (!(at = felice_get_varint(at, end, &number)) || number < 0 || number > (end - at) / 2) return NULL;
+    /* A header takes two bytes or more. */
+    if (!(at = felice_get_varint32(at, end, &number)) || number < 0 || number > (end - at) / 2) return NULL;
     for (; number > 0; number--) {
-        if (!(at = felice_get_length(at, end, &length)) || length < 0) return NULL;
+        if (!(at = felice_get_varint32(at, end, &length)) || length < 0 || length > end - at) return NULL;
         at += length;
         if (!(at = felice_get_length(at, end, &length))) return NULL;
         if (length > 0) at += length;

@@ -49,11 +49,7 @@ def read_records(batch: Any, *, check_crc: bool = True, limit: int = DEFAULT_LIM
         raise CorruptBatch(f"{len(batch)} bytes of a batch of {header.size}")
     if check_crc:
         verify(header, batch)
-    append_time = header.max_timestamp if header.timestamp_type else -1
-    records = decode(unpack(header, batch, limit), header.count, header.base_offset, header.base_timestamp, append_time)
-    if records and records[-1].offset > header.last_offset:
-        raise CorruptBatch(f"a record at offset {records[-1].offset} in a batch that ends at {header.last_offset}")
-    return records
+    return decode(unpack(header, batch, limit), header) if header.count else []
 
 
 def check(batch: Any, *, limit: int = DEFAULT_LIMIT) -> BatchHeader:
@@ -68,7 +64,7 @@ def check(batch: Any, *, limit: int = DEFAULT_LIMIT) -> BatchHeader:
     verify(header, batch)
     if header.count != header.last_offset_delta + 1 or header.count < 1:
         raise CorruptBatch(f"{header.count} records, but a last offset delta of {header.last_offset_delta}")
-    _, last = scan(unpack(header, batch, limit), header.count)
+    _, last = scan(unpack(header, batch, limit), header.count, header.base_timestamp)
     if last != header.last_offset_delta:
         raise CorruptBatch("the records' offsets have gaps")
     return header
