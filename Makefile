@@ -27,14 +27,14 @@ test: test-fast test-plain test-live  ## Run all tests; those against Apache Kaf
 	 done
 	@$(RUN) -c 'from felice import native; native.COMPILED or print("left out: the compiled modules: not built")'
 
-test-fast: $(VENV)/.test  ## Run the unit, property and surface tests
-	$(PYTEST) -q -n 2 tests/unit tests/property tests/surface $(TESTARGS)
+test-fast: $(VENV)/.test  ## Run the unit and property tests
+	$(PYTEST) -q -n 2 tests/unit tests/property $(TESTARGS)
 
 test-plain: $(VENV)/.test  ## Run the unit and property tests once more, without the compiled modules
 	FELICE_NATIVE=0 $(PYTEST) -q -n 2 tests/unit tests/property $(TESTARGS)
 
-test-live: $(VENV)/.test $(VENV)/.demo  ## Run the tests against the embedded broker and real Apache Kafka
-	$(PYTEST) -q tests/integration tests/kafka $(TESTARGS)
+test-live: $(VENV)/.test $(VENV)/.demo  ## Run the tests of the package's surface, with the embedded broker, and with Apache Kafka
+	$(PYTEST) -q tests/surface tests/integration tests/kafka $(TESTARGS)
 
 kafka-jars: $(VENV)/.test  ## Fetch Apache Kafka through Maven (54 MB, once)
 	@$(RUN) tests/kafka/jars.py
