@@ -34,9 +34,9 @@ cdef class Batch:
 
 
 cdef class Delivery:
-    cdef readonly Batch batch
-    cdef readonly int32_t index
-    cdef readonly int64_t timestamp_ms
+    cdef Batch batch
+    cdef int32_t index
+    cdef int64_t timestamp_ms
 
 
 cdef class Span:
@@ -58,13 +58,14 @@ cdef class PartitionQueue:
 
 
 cdef class Topic:
-    cdef Accumulator accumulator
+    cdef readonly Accumulator accumulator
     cdef readonly str name
     cdef readonly object options
     cdef readonly double linger
     cdef Py_ssize_t batch_bytes
     cdef Py_ssize_t record_bytes
     cdef readonly list queues
+    cdef list beyond
     cdef readonly list available
     cdef readonly PartitionQueue sticky
     cdef Py_ssize_t turns
@@ -77,7 +78,6 @@ cdef class Accumulator:
     cdef readonly Py_ssize_t used
     cdef readonly Py_ssize_t pooled
     cdef public bint direct
-    cdef bint _lenient
     cdef object _ring
     cdef object _monotonic
     cdef object _stamper
@@ -88,21 +88,21 @@ cdef class Accumulator:
     cdef list _dirty
 
     cdef object c_offer(self, topic, value, key, headers, partition, timestamp_ms)
-    cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms)
+    cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms, bint lenient)
     cdef int64_t c_now(self) except -1
     cdef int c_put(self, Topic known, value, key, bytes packed, Py_ssize_t number, int64_t stamped,
-                   PyObject** batch_out, int32_t* index_out) except -1
-    cdef Batch c_begin(self, PartitionQueue queue, Py_ssize_t least)
-    cdef bint c_grow(self, Batch batch, Py_ssize_t need) except -1
+                   bint lenient, PyObject** batch_out, int32_t* index_out) except -1
+    cdef Batch c_begin(self, PartitionQueue queue, Py_ssize_t least, bint lenient)
+    cdef bint c_grow(self, Batch batch, Py_ssize_t need, bint lenient) except -1
     cdef c_make_space(self, Py_ssize_t more)
     cdef c_seal(self, PartitionQueue queue)
     cdef c_mark(self, PartitionQueue queue)
     cdef c_keep(self, BatchBuilder builder)
 
 
-cdef class SyncFace(Accumulator):
-    pass
+cdef class SyncFace:
+    cdef readonly Accumulator _core
 
 
-cdef class AsyncFace(Accumulator):
-    pass
+cdef class AsyncFace:
+    cdef readonly Accumulator _core

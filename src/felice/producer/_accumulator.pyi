@@ -5,6 +5,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 from felice.clock import Clock
 from felice.config import TopicConfig
+from felice.producer.core import ProducerCore
 from felice.types import Header, RecordMetadata
 from felice.wire.records import BatchBuilder
 
@@ -57,12 +58,7 @@ class Batch:
     def settle_one(self, index: int, error: Exception) -> Batch: ...
 
 class Delivery(Awaitable[RecordMetadata]):
-    batch: Batch
-    index: int
-    timestamp_ms: int
-    @staticmethod
-    def at(batch: Batch, index: int, timestamp_ms: int) -> Delivery: ...
-    def place(self) -> tuple[Batch, int]: ...
+    def _place(self) -> tuple[Batch, int]: ...
     def done(self) -> bool: ...
     def result(self, timeout: float | None = None) -> RecordMetadata: ...
     def exception(self, timeout: float | None = None) -> BaseException | None: ...
@@ -86,6 +82,7 @@ class PartitionQueue:
     def __init__(self, owner: Topic, partition: int) -> None: ...
 
 class Topic:
+    accumulator: Accumulator[Any, Any]
     name: str
     options: TopicConfig
     linger: float
@@ -150,7 +147,9 @@ class Accumulator(Generic[K, V]):
         timestamp_ms: int | None,
     ) -> Delivery | Reason: ...
 
-class SyncFace(Accumulator[K, V]):
+class SyncFace(Generic[K, V]):
+    _core: ProducerCore[K, V]
+    def __init__(self, core: ProducerCore[K, V]) -> None: ...
     def send(
         self,
         topic: str,
@@ -162,7 +161,9 @@ class SyncFace(Accumulator[K, V]):
         timestamp_ms: int | None = None,
     ) -> Delivery: ...
 
-class AsyncFace(Accumulator[K, V]):
+class AsyncFace(Generic[K, V]):
+    _core: ProducerCore[K, V]
+    def __init__(self, core: ProducerCore[K, V]) -> None: ...
     async def send(
         self,
         topic: str,
@@ -174,4 +175,5 @@ class AsyncFace(Accumulator[K, V]):
         timestamp_ms: int | None = None,
     ) -> Delivery: ...
 
+def deliver(batch: Batch, index: int, timestamp_ms: int) -> Delivery: ...
 def largest(column: list[Any]) -> int: ...

@@ -97,7 +97,7 @@ cdef class Batch:
         """Somebody waits: have the batch sent as soon as nothing of its partition is under way."""
         if not self.wanted:
             self.wanted = True
-            if self.state == C_OPEN and self.queue is not None:
+            if self.queue is not None and self.queue.open is self:
                 self.queue.owner.accumulator.c_mark(self.queue)
                 self.queue.owner.accumulator._ring()
 
@@ -180,16 +180,7 @@ cdef class Batch:
 cdef class Delivery:
     """One record on its way: ask it, wait for it, await it. Made by a producer's `send`."""
 
-    @staticmethod
-    def at(Batch batch, int32_t index, int64_t timestamp_ms):
-        """Make the handle of a record in a batch."""
-        cdef Delivery made = Delivery.__new__(Delivery)
-        made.batch = batch
-        made.index = index
-        made.timestamp_ms = timestamp_ms
-        return made
-
-    def place(self):
+    def _place(self):
         """Return the batch that holds the record now, and its index there."""
         return self.batch.place(self.index)
 
@@ -234,6 +225,15 @@ cdef class Delivery:
         return _delivery.awaiting(self).__await__()
 
 
+def deliver(Batch batch, int32_t index, int64_t timestamp_ms):
+    """Make the handle of a record in a batch."""
+    cdef Delivery made = Delivery.__new__(Delivery)
+    made.batch = batch
+    made.index = index
+    made.timestamp_ms = timestamp_ms
+    return made
+
+
 @cython.final
 cdef class Span:
     """Records that one `send_many` put into one batch, one after another."""
@@ -269,6 +269,7 @@ cdef class Topic:
         self.batch_bytes = options.batch_bytes
         self.record_bytes = options.record_bytes
         self.queues = []
+        self.beyond = []
         self.available = []
 
     cdef PartitionQueue turn(self):
@@ -321,10 +322,13 @@ cdef class Accumulator:
             self._last = <Topic>found
             # The caller's own string where it may be: the next send of the same one is found by its address.
             self._last_name = topic
-        return self.c_offer_to(self._last, value, key, headers, partition, timestamp_ms)
+        return self.c_offer_to(self._last, value, key, headers, partition, timestamp_ms, False)
 
-    cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms):
-        """Take one record for a topic, and return its Delivery or the reason why not."""
+    cdef object c_offer_to(self, Topic known, value, key, headers, partition, timestamp_ms, bint lenient):
+        """Take one record for a topic, and return its Delivery or the reason why not.
+
+        `lenient`: whatever the budget and the usual limit of a record say.
+        """
         cdef int64_t stamped
         cdef Py_ssize_t number = -1
         cdef bytes packed = None
@@ -352,7 +356,7 @@ cdef class Accumulator:
             if partition < 0 or partition >= PyList_GET_SIZE(known.queues):
                 return C_BAD_PARTITION
             number = partition
-        cdef int reason = self.c_put(known, value, key, packed, number, stamped, &batch, &index)
+        cdef int reason = self.c_put(known, value, key, packed, number, stamped, lenient, &batch, &index)
         if reason:
             return reason
         delivery = Delivery.__new__(Delivery)
@@ -367,7 +371,7 @@ cdef class Accumulator:
         return felice_now_ms() if self._stamper is None else self._stamper()
 
     cdef int c_put(self, Topic known, value, key, bytes packed, Py_ssize_t number, int64_t stamped,
-                   PyObject** batch_out, int32_t* index_out) except -1:
+                   bint lenient, PyObject** batch_out, int32_t* index_out) except -1:
         """Put a record into a batch, which its queue holds; 0, or the reason why not."""
         cdef const char* value_at = NULL
         cdef const char* key_at = NULL
@@ -389,10 +393,12 @@ cdef class Accumulator:
             need += key_len
         if packed is not None:
             need += PyBytes_GET_SIZE(packed)
-        if need + HEADER_BYTES > known.record_bytes and not self._lenient:
+        if need + HEADER_BYTES > known.record_bytes and not lenient:
             return C_TOO_LARGE
 
         if number >= 0:
+            if number >= PyList_GET_SIZE(known.queues):
+                return C_BAD_PARTITION  # A topic that was made anew may have fewer.
             queue = <PartitionQueue>PyList_GET_ITEM_borrowed(known.queues, number)
         elif key_len >= 0:
             queue = <PartitionQueue>PyList_GET_ITEM_borrowed(
@@ -414,11 +420,11 @@ cdef class Accumulator:
                         self.c_seal(queue)
                         batch = None
         if batch is None:
-            batch = self.c_begin(queue, need + HEADER_BYTES)
+            batch = self.c_begin(queue, need + HEADER_BYTES, lenient)
             if batch is None:
                 return C_NO_ROOM
         builder = batch.builder
-        if builder.size + need > builder.capacity and not self.c_grow(batch, builder.size + need):
+        if builder.size + need > builder.capacity and not self.c_grow(batch, builder.size + need, lenient):
             return C_NO_ROOM
         if packed is None:
             index_out[0] = builder.c_append(value_at, value_len, key_at, key_len, stamped)
@@ -455,6 +461,7 @@ cdef class Accumulator:
                 None if headers is None else pack_headers(<object>PyList_GET_ITEM_borrowed(headers, i)),
                 number,
                 stamped,
+                False,
                 &batch,
                 &index,
             )
@@ -472,7 +479,7 @@ cdef class Accumulator:
 
     # -- batches ---------------------------------------------------------------------------------------------------
 
-    cdef Batch c_begin(self, PartitionQueue queue, Py_ssize_t least):
+    cdef Batch c_begin(self, PartitionQueue queue, Py_ssize_t least, bint lenient):
         """Begin the queue's next batch with room for `least` bytes; None where the budget has none."""
         cdef Py_ssize_t capacity = max(queue.expected, least)
         cdef Batch made = Batch.__new__(Batch)  # May run the garbage collector, and so a finalizer that sends here.
@@ -481,7 +488,7 @@ cdef class Accumulator:
             return queue.open
         if self.used + capacity > self.limit:
             capacity = max(least, SMALLEST_BUFFER)
-            if self.used + capacity > self.limit:
+            if self.used + capacity > self.limit and not lenient:
                 return None
         cdef Py_ssize_t i
         cdef BatchBuilder builder = None
@@ -503,7 +510,7 @@ cdef class Accumulator:
         self.c_mark(queue)
         return made
 
-    cdef bint c_grow(self, Batch batch, Py_ssize_t need) except -1:
+    cdef bint c_grow(self, Batch batch, Py_ssize_t need, bint lenient) except -1:
         """Double the batch's buffer until `need` bytes fit; False where the budget has no room for that."""
         cdef BatchBuilder builder = batch.builder
         cdef Py_ssize_t capacity = builder.capacity
@@ -511,7 +518,7 @@ cdef class Accumulator:
             capacity *= 2
         if self.used + capacity - batch.charge > self.limit:
             capacity = need
-            if self.used + capacity - batch.charge > self.limit:
+            if self.used + capacity - batch.charge > self.limit and not lenient:
                 return False
         self.c_make_space(capacity - batch.charge)
         builder.c_grow(capacity)
@@ -527,8 +534,10 @@ cdef class Accumulator:
     cdef c_seal(self, PartitionQueue queue):
         cdef Batch batch = queue.open
         batch.state = C_SEALED
-        # The next batch of this partition probably becomes as large as this one.
-        queue.expected = max(SMALLEST_BUFFER, batch.builder.capacity)
+        # The next batch of this partition probably becomes as large as this one; what is reserved in vain is taken from
+        # other partitions' budget, so it shrinks again when traffic does.
+        cdef Py_ssize_t capacity = batch.builder.capacity
+        queue.expected = capacity if batch.builder.size > capacity // 2 else max(SMALLEST_BUFFER, capacity // 2)
         queue.open = None
         queue.sealed.append(batch)
         self.c_mark(queue)
@@ -549,7 +558,7 @@ cdef class Accumulator:
         """Close every open batch; return how many there were."""
         cdef Py_ssize_t sealed = 0
         for known in list(self._topics.values()):
-            for queue in list((<Topic>known).queues):
+            for queue in (<Topic>known).queues + (<Topic>known).beyond:
                 if (<PartitionQueue>queue).open is not None:
                     self.seal(queue)
                     sealed += 1
@@ -569,6 +578,8 @@ cdef class Accumulator:
         """Give a batch's bytes back to the budget; keep its buffer for reuse if nobody refers to it. On the engine."""
         self.used -= batch.charge
         batch.charge = 0
+        batch.builder = None
+        batch.payload = None
         if builder is not None:
             self.c_keep(<BatchBuilder>builder)
 
@@ -646,14 +657,22 @@ cdef class Accumulator:
         cdef Topic known = self._topics.get(name)
         if known is None:
             known = Topic(self, name, options)
+        # Fewer than before: the topic was made anew. The queues beyond are kept, as their partitions may come back, and
+        # there must never be two for one partition.
+        while PyList_GET_SIZE(known.queues) > partitions:
+            known.beyond.append(known.queues.pop())
         while PyList_GET_SIZE(known.queues) < partitions:
-            known.queues.append(PartitionQueue(known, <int32_t>PyList_GET_SIZE(known.queues)))
+            known.queues.append(
+                known.beyond.pop()
+                if known.beyond
+                else PartitionQueue(known, <int32_t>PyList_GET_SIZE(known.queues))
+            )
         known.available = [known.queues[p] for p in available if p < partitions]
         if known.sticky is None and partitions:
             known.turns = first
             known.sticky = known.queues[0]
             known.turn()
-        elif known.available and known.sticky not in known.available:
+        elif known.sticky.partition >= partitions or (known.available and known.sticky not in known.available):
             known.turn()
         return known
 
@@ -674,18 +693,18 @@ cdef class Accumulator:
 
         Returns its Delivery, or the reason, a number, why it has no place at all.
         """
-        cdef Py_ssize_t limit = self.limit
-        self.limit = <Py_ssize_t>1 << 62
-        self._lenient = True
-        try:
-            return self.c_offer_to(known, value, key, headers, partition, timestamp_ms)
-        finally:
-            self.limit = limit
-            self._lenient = False
+        return self.c_offer_to(known, value, key, headers, partition, timestamp_ms, True)
 
 
-cdef class SyncFace(Accumulator):
-    """The accumulator as threads see it."""
+cdef class SyncFace:
+    """A producer as threads see it: the core behind a `send` that costs no frame of Python."""
+
+    def __init__(self, Accumulator core):
+        self._core = core
+
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls
 
     def send(self, topic, value=None, *, key=None, headers=None, partition=None, timestamp_ms=None):
         """Accept one record; wait for room in the buffer where there is none. Returns its Delivery.
@@ -695,15 +714,22 @@ cdef class SyncFace(Accumulator):
         BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
         type or range, ClosedError and ForkedError; nothing was accepted then.
         """
-        if self.direct:
-            taken = self.c_offer(topic, value, key, headers, partition, timestamp_ms)
+        if self._core.direct:
+            taken = self._core.c_offer(topic, value, key, headers, partition, timestamp_ms)
             if type(taken) is Delivery:
                 return taken
-        return self._send_slowly(topic, value, key, headers, partition, timestamp_ms)
+        return self._core._send_slowly(topic, value, key, headers, partition, timestamp_ms)
 
 
-cdef class AsyncFace(Accumulator):
-    """The accumulator as coroutines see it."""
+cdef class AsyncFace:
+    """A producer as coroutines see it: the core behind a compiled coroutine."""
+
+    def __init__(self, Accumulator core):
+        self._core = core
+
+    @classmethod
+    def __class_getitem__(cls, item):
+        return cls
 
     async def send(self, topic, value=None, *, key=None, headers=None, partition=None, timestamp_ms=None):
         """Accept one record; wait for room in the buffer where there is none. Returns its Delivery, to be awaited.
@@ -714,11 +740,11 @@ cdef class AsyncFace(Accumulator):
         type or range, ClosedError and ForkedError; nothing was accepted then. Cancelling the delivery's await does
         not cancel the record.
         """
-        if self.direct:
-            taken = self.c_offer(topic, value, key, headers, partition, timestamp_ms)
+        if self._core.direct:
+            taken = self._core.c_offer(topic, value, key, headers, partition, timestamp_ms)
             if type(taken) is Delivery:
                 return taken
-        return await self._send_slowly_async(topic, value, key, headers, partition, timestamp_ms)
+        return await self._core._send_slowly_async(topic, value, key, headers, partition, timestamp_ms)
 
 
 cdef int c_finish(PyObject** batches, Py_ssize_t n) except -1:

@@ -110,9 +110,10 @@ class Batch:
         """Somebody waits: have the batch sent as soon as nothing of its partition is under way."""
         if not self.wanted:
             self.wanted = True
-            if self.state == OPEN and self.queue is not None:
+            if self.queue is not None and self.queue.open is self:
                 accumulator = self.queue.owner.accumulator
-                accumulator._mark(self.queue)
+                with accumulator._lock:
+                    accumulator._mark(self.queue)
                 accumulator._ring()
 
     def place(self, index: int) -> "tuple[Batch, int]":
@@ -183,25 +184,20 @@ class Batch:
 class Delivery:
     """One record on its way: ask it, wait for it, await it. Made by a producer's `send`."""
 
-    __slots__ = ("batch", "index", "timestamp_ms")
+    __slots__ = ("_batch", "_index", "_timestamp_ms")
 
     def __init__(self, batch: Batch, index: int, timestamp_ms: int) -> None:
-        self.batch = batch
-        self.index = index
-        self.timestamp_ms = timestamp_ms
+        self._batch = batch
+        self._index = index
+        self._timestamp_ms = timestamp_ms
 
-    @staticmethod
-    def at(batch: Batch, index: int, timestamp_ms: int) -> "Delivery":
-        """Make the handle of a record in a batch."""
-        return Delivery(batch, index, timestamp_ms)
-
-    def place(self) -> tuple[Batch, int]:
+    def _place(self) -> tuple[Batch, int]:
         """Return the batch that holds the record now, and its index there."""
-        return self.batch.place(self.index)
+        return self._batch.place(self._index)
 
     def done(self) -> bool:
         """Tell whether the record has its outcome."""
-        return self.place()[0].state >= DELIVERED
+        return self._place()[0].state >= DELIVERED
 
     def result(self, timeout: float | None = None) -> RecordMetadata:
         """Wait up to `timeout` seconds for the record's RecordMetadata; raise what became of it instead.
@@ -209,14 +205,14 @@ class Delivery:
         Raises DeadlineExceeded when the time is up (the record is still on its way), and the record's own error
         otherwise.
         """
-        batch, index = self.place()
+        batch, index = self._place()
         if batch.state != DELIVERED:
             batch, index = _delivery.outcome(self, timeout)  # type: ignore[arg-type, assignment]  # the twin's types
         return RecordMetadata(
             batch.queue.topic,
             batch.queue.partition,
             batch.base_offset + index if batch.base_offset >= 0 else -1,
-            batch.append_time_ms if batch.append_time_ms >= 0 else self.timestamp_ms,
+            batch.append_time_ms if batch.append_time_ms >= 0 else self._timestamp_ms,
         )
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -232,6 +228,11 @@ class Delivery:
 
     def __await__(self) -> Generator[Any, None, RecordMetadata]:
         return _delivery.awaiting(self).__await__()  # type: ignore[arg-type]  # the twin's types
+
+
+def deliver(batch: Batch, index: int, timestamp_ms: int) -> Delivery:
+    """Make the handle of a record in a batch."""
+    return Delivery(batch, index, timestamp_ms)
 
 
 class Span:
@@ -269,6 +270,7 @@ class Topic:
         "accumulator",
         "available",
         "batch_bytes",
+        "beyond",
         "linger",
         "name",
         "options",
@@ -286,6 +288,7 @@ class Topic:
         self.batch_bytes = options.batch_bytes
         self.record_bytes = options.record_bytes
         self.queues: list[PartitionQueue] = []
+        self.beyond: list[PartitionQueue] = []
         self.available: list[PartitionQueue] = []
         self.sticky: Any = None
         self.turns = 0
@@ -385,7 +388,7 @@ class Accumulator:
                     self._append_aside()
             finally:
                 self._inside = False
-        if type(taken) is Delivery and taken.index == 0:
+        if type(taken) is Delivery and taken._index == 0:
             self._ring()
         return taken
 
@@ -395,7 +398,7 @@ class Accumulator:
         need = RECORD_OVERHEAD + len(value or b"") + len(key or b"") + max(_headers_size(headers or ()), 0)
         taken = self._append(known, value, key, headers, partition, timestamp_ms, need, True)
         if isinstance(taken, Delivery):
-            stand_in.move(index, taken.batch, taken.index)
+            stand_in.move(index, *taken._place())
             self._ring()
 
     def _append(
@@ -411,6 +414,8 @@ class Accumulator:
     ) -> Delivery | int:
         sticky = False
         if partition is not None:
+            if partition >= len(known.queues):
+                return BAD_PARTITION  # A topic that was made anew may have fewer.
             queue = known.queues[partition]
         elif key is not None:
             queue = known.queues[(murmur2(key) & 0x7FFFFFFF) % len(known.queues)]
@@ -469,11 +474,11 @@ class Accumulator:
             )
             if isinstance(taken, int):
                 return i, taken
-            batch = taken.batch
+            batch = taken._batch
             span = batch.span
             # A span ends where another caller's record comes between.
-            if span is None or span.owner is not spans or span.first + span.count != taken.index:
-                batch.span = span = Span(spans, batch, taken.index, 0)
+            if span is None or span.owner is not spans or span.first + span.count != taken._index:
+                batch.span = span = Span(spans, batch, taken._index, 0)
                 spans.append(span)
             span.count += 1
         return len(values), 0
@@ -505,7 +510,7 @@ class Accumulator:
         """Close every open batch; return how many there were."""
         sealed = 0
         for known in self.topics():
-            for queue in list(known.queues):
+            for queue in known.queues + known.beyond:
                 if queue.open is not None:
                     self.seal(queue)
                     sealed += 1
@@ -515,9 +520,10 @@ class Accumulator:
 
     def take_dirty(self) -> list[PartitionQueue]:
         """Return the queues that have a new open or sealed batch since the last call. On the engine."""
-        dirty, self._dirty = self._dirty, []
-        for queue in dirty:
-            queue.dirty = False
+        with self._lock:
+            dirty, self._dirty = self._dirty, []
+            for queue in dirty:
+                queue.dirty = False
         return dirty
 
     def release(self, batch: Batch, builder: BatchBuilder | None = None) -> None:
@@ -525,6 +531,8 @@ class Accumulator:
         with self._lock:
             self.used -= batch.charge
             batch.charge = 0
+        batch.builder = None
+        batch.payload = None
 
     def finish(self, batches: list[Batch]) -> None:
         """Write the headers and checksums of batches that go for the first time, in one go. On the engine.
@@ -581,14 +589,18 @@ class Accumulator:
         """
         known = self._topics.get(name) or Topic(self, name, options)
         with self._lock:
+            # Fewer than before: the topic was made anew. The queues beyond are kept, as their partitions may come back,
+            # and there must never be two for one partition.
+            while len(known.queues) > partitions:
+                known.beyond.append(known.queues.pop())
             while len(known.queues) < partitions:
-                known.queues.append(PartitionQueue(known, len(known.queues)))
+                known.queues.append(known.beyond.pop() if known.beyond else PartitionQueue(known, len(known.queues)))
             known.available = [known.queues[p] for p in available if p < partitions]
             if known.sticky is None and partitions:
                 known.turns = first
                 known.sticky = known.queues[0]
                 known.turn()
-            elif known.available and known.sticky not in known.available:
+            elif known.sticky.partition >= partitions or (known.available and known.sticky not in known.available):
                 known.turn()
         return known
 
@@ -620,8 +632,14 @@ class Accumulator:
         return self._offer_to(known, value, key, headers, partition, timestamp_ms, True)
 
 
-class SyncFace(Accumulator):
-    """The accumulator as threads see it."""
+class SyncFace:
+    """A producer as threads see it: the core behind `send`."""
+
+    def __init__(self, core: Accumulator) -> None:
+        self._core: Any = core
+
+    def __class_getitem__(cls, item: object) -> type:
+        return cls
 
     def send(
         self,
@@ -640,18 +658,22 @@ class SyncFace(Accumulator):
         BufferFull when there is no room within `buffer_timeout`, RecordTooLarge, UsageError for values of a wrong
         type or range, ClosedError and ForkedError; nothing was accepted then.
         """
-        if self.direct:
-            taken = self.offer(topic, value, key, headers, partition, timestamp_ms)
+        if self._core.direct:
+            taken = self._core.offer(topic, value, key, headers, partition, timestamp_ms)
             if type(taken) is Delivery:
                 return taken
-        slowly: Delivery = self._send_slowly(  # type: ignore[attr-defined]  # the producer's core has it
-            topic, value, key, headers, partition, timestamp_ms
-        )
+        slowly: Delivery = self._core._send_slowly(topic, value, key, headers, partition, timestamp_ms)
         return slowly
 
 
-class AsyncFace(Accumulator):
-    """The accumulator as coroutines see it."""
+class AsyncFace:
+    """A producer as coroutines see it: the core behind `send`."""
+
+    def __init__(self, core: Accumulator) -> None:
+        self._core: Any = core
+
+    def __class_getitem__(cls, item: object) -> type:
+        return cls
 
     async def send(
         self,
@@ -671,13 +693,11 @@ class AsyncFace(Accumulator):
         type or range, ClosedError and ForkedError; nothing was accepted then. Cancelling the delivery's await does
         not cancel the record.
         """
-        if self.direct:
-            taken = self.offer(topic, value, key, headers, partition, timestamp_ms)
+        if self._core.direct:
+            taken = self._core.offer(topic, value, key, headers, partition, timestamp_ms)
             if type(taken) is Delivery:
                 return taken
-        slowly: Delivery = await self._send_slowly_async(  # type: ignore[attr-defined]  # the producer's core has it
-            topic, value, key, headers, partition, timestamp_ms
-        )
+        slowly: Delivery = await self._core._send_slowly_async(topic, value, key, headers, partition, timestamp_ms)
         return slowly
 
 

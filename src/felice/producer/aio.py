@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from felice import native
 from felice.clock import Clock
+from felice.cluster.health import Health
 from felice.config import ProducerConfig, ProducerOptions
 from felice.config.addresses import Addresses
 from felice.errors import DeliveryError
@@ -23,7 +24,7 @@ else:
 __all__ = ["AsyncProducer"]
 
 
-class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
+class AsyncProducer(AsyncFace[K, V]):
     """Sends records to Kafka from any event loop, also from several.
 
     Idempotent and `acks="all"` unless told otherwise: a record is written once and in order, or its delivery says what
@@ -46,7 +47,7 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
         random: Random | None = None,
         **options: Unpack[ProducerOptions],
     ) -> None:
-        super().__init__(
+        core: ProducerCore[K, V] = ProducerCore(
             build_config(config, bootstrap_servers, dict(options)),
             key_serializer=key_serializer,
             value_serializer=value_serializer,
@@ -54,6 +55,17 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
             clock=clock,
             random=random,
         )
+        super().__init__(core)
+
+    @property
+    def config(self) -> ProducerConfig:
+        """The options that this producer runs with."""
+        return self._core.config
+
+    @property
+    def health(self) -> Health:
+        """What the connection to the cluster is like; from any thread."""
+        return self._core.health
 
     # `send` is the accumulator's own coroutine: one in Python would cost as much again.
 
@@ -68,7 +80,7 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
         timestamp_ms: int | None = None,
     ) -> "Delivery":
         """Accept one record without ever waiting; raise BufferFull where there is no room. Otherwise as `send`."""
-        return self._try_send(topic, value, key, headers, partition, timestamp_ms)
+        return self._core._try_send(topic, value, key, headers, partition, timestamp_ms)
 
     async def send_and_wait(
         self,
@@ -103,10 +115,10 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
         room runs out for `buffer_timeout`, BufferFull is raised with `accepted`, the number of records that were
         accepted, and `delivery`, their handle.
         """
-        many = self._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
-        while (record := self._offer_rest(many)) is not None:
+        many = self._core._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
+        while (record := self._core._offer_rest(many)) is not None:
             with many.told():
-                many.add(await self._accept_awaiting(record))
+                many.add(await self._core._accept_awaiting(record))
         return BulkDelivery(many.spans, many.taken)
 
     async def flush(self, timeout: float | None = None) -> None:
@@ -115,18 +127,20 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
         Waits up to `timeout` seconds, the delivery timeout if not given; then raises DeadlineExceeded. Raises
         DeliveryError with counts when records failed whose outcome nobody has asked for.
         """
-        self._check_usable()
-        await self._engine.run_async(self._flush, self.config.delivery_timeout if timeout is None else timeout)
+        self._core._check_usable()
+        await self._core._engine.run_async(
+            self._core._flush, self._core.config.delivery_timeout if timeout is None else timeout
+        )
 
     async def partitions_for(self, topic: str, timeout: float = 30.0) -> int:
         """Return how many partitions a topic has, asking the cluster for up to `timeout` seconds."""
-        self._check_usable()
-        return await self._engine.run_async(self._partitions_for, topic, timeout)
+        self._core._check_usable()
+        return await self._core._engine.run_async(self._core._partitions_for, topic, timeout)
 
     async def ready(self, timeout: float = 30.0) -> None:
         """Wait up to `timeout` seconds for the cluster; DeadlineExceeded tells what stood in the way."""
-        self._check_usable()
-        await self._engine.run_async(self._ready, timeout)
+        self._core._check_usable()
+        await self._core._engine.run_async(self._core._ready, timeout)
 
     async def close(self, timeout: float | None = None) -> None:
         """Refuse further records, deliver what was accepted, and let everything go. May be called again.
@@ -134,9 +148,11 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
         What is not delivered within `timeout` seconds, the delivery timeout if not given, fails. Raises DeliveryError
         with counts when records failed whose outcome nobody has asked for.
         """
-        if self._forked or not self._stop_accepting():
+        if self._core._forked or not self._core._stop_accepting():
             return
-        await self._engine.run_async(self._close, self.config.delivery_timeout if timeout is None else timeout)
+        await self._core._engine.run_async(
+            self._core._close, self._core.config.delivery_timeout if timeout is None else timeout
+        )
 
     async def __aenter__(self) -> "AsyncProducer[K, V]":
         return self
@@ -152,4 +168,4 @@ class AsyncProducer(ProducerCore[K, V], AsyncFace[K, V]):
             # The error that ended the block is the one to see; each failed batch has been told as an event.
 
     def __repr__(self) -> str:
-        return f"AsyncProducer({', '.join(map(str, self.config.addresses))})"
+        return f"AsyncProducer({', '.join(map(str, self._core.config.addresses))})"

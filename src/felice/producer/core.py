@@ -50,11 +50,12 @@ if TYPE_CHECKING:
         Delivery,
         Span,
         Topic,
+        deliver,
         largest,
     )
 else:
     _native = native.pick("felice.producer._accumulator")
-    largest = _native.largest
+    deliver, largest = _native.deliver, _native.largest
     Accumulator, Batch, Delivery, Span, Topic = (
         _native.Accumulator,
         _native.Batch,
@@ -269,7 +270,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
             return self._accept(record)
         self.charge(size)
         self._ring_engine()
-        return Delivery.at(*placed, record.timestamp_ms or 0)
+        return deliver(*placed, record.timestamp_ms or 0)
 
     def _ring_engine(self) -> None:
         self._engine.post(self._on_ring)
@@ -514,7 +515,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 if record.partition is None and topic.options.partitioner is not None:
                     record = self._ask_partitioner(topic, record)
                 delivery = self._place(topic, record)
-                stand_in.move(staged.index, *delivery.place())
+                stand_in.move(staged.index, *delivery._place())
             except Exception as error:
                 fault = error if isinstance(error, FeliceError) else UsageError(f"the partitioner failed: {error!r}")
                 self._engine.post(self._refuse, stand_in, staged.index, fault)
@@ -728,7 +729,7 @@ class Many:
 
     def add(self, delivery: "Delivery") -> None:
         """Count a record that was taken by itself."""
-        self.spans.append(Span(self.spans, delivery.batch, delivery.index, 1))
+        self.spans.append(Span(self.spans, *delivery._place(), 1))
         self.taken += 1
 
     @contextmanager

@@ -24,14 +24,14 @@ def outcome(delivery: "Delivery", timeout: float | None) -> tuple["Batch", int]:
     """Wait for a record's outcome; return the batch and index it ended in, or raise its error."""
     if not delivery.done():
         settled: OneShot[None] = OneShot()
-        batch, index = delivery.place()
+        batch, index = delivery._place()
         batch.watch(index, lambda: settled.set(None))
         batch.hurry()
         try:
             settled.wait(timeout)
         except DeadlineExceeded:
             raise _no_outcome(timeout) from None
-    batch, index = delivery.place()
+    batch, index = delivery._place()
     batch.looked = True
     if batch.error is not None:
         # One error stands for a whole batch: raised afresh, without the traceback of whoever raised it before.
@@ -53,7 +53,7 @@ def exception(delivery: "Delivery", timeout: float | None) -> BaseException | No
 async def awaiting(delivery: "Delivery") -> RecordMetadata:
     """Await a record's outcome on the running loop. Cancelling it leaves the record alone."""
     if not delivery.done():
-        batch, index = delivery.place()
+        batch, index = delivery._place()
         future = _promise(lambda hook: batch.watch(index, hook))
         batch.hurry()
         await future
@@ -81,7 +81,7 @@ def _no_outcome(timeout: float | None) -> DeadlineExceeded:
 def add_callback(delivery: Any, callback: Callable[[Any], object]) -> None:
     """Call `callback(delivery)` on the running loop, or on the callback thread, when the outcome is there."""
     post = _poster()
-    batch, index = delivery.place()
+    batch, index = delivery._place()
     batch.watch(index, lambda: post(callback, delivery))
 
 

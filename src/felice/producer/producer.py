@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from felice import native
 from felice.clock import Clock
+from felice.cluster.health import Health
 from felice.config import ProducerConfig, ProducerOptions
 from felice.config.addresses import Addresses
 from felice.errors import DeliveryError
@@ -23,7 +24,7 @@ else:
 __all__ = ["Producer"]
 
 
-class Producer(ProducerCore[K, V], SyncFace[K, V]):
+class Producer(SyncFace[K, V]):
     """Sends records to Kafka; any number of threads may share one.
 
     Idempotent and `acks="all"` unless told otherwise: a record is written once and in order, or its delivery says what
@@ -45,7 +46,7 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
         random: Random | None = None,
         **options: Unpack[ProducerOptions],
     ) -> None:
-        super().__init__(
+        core: ProducerCore[K, V] = ProducerCore(
             build_config(config, bootstrap_servers, dict(options)),
             key_serializer=key_serializer,
             value_serializer=value_serializer,
@@ -53,6 +54,17 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
             clock=clock,
             random=random,
         )
+        super().__init__(core)
+
+    @property
+    def config(self) -> ProducerConfig:
+        """The options that this producer runs with."""
+        return self._core.config
+
+    @property
+    def health(self) -> Health:
+        """What the connection to the cluster is like; from any thread."""
+        return self._core.health
 
     # `send` is the accumulator's own method: a Python one around it would cost as much as the send.
 
@@ -67,7 +79,7 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
         timestamp_ms: int | None = None,
     ) -> "Delivery":
         """Accept one record without ever waiting; raise BufferFull where there is no room. Otherwise as `send`."""
-        return self._try_send(topic, value, key, headers, partition, timestamp_ms)
+        return self._core._try_send(topic, value, key, headers, partition, timestamp_ms)
 
     def send_and_wait(
         self,
@@ -100,10 +112,10 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
         room runs out for `buffer_timeout`, BufferFull is raised with `accepted`, the number of records that were
         accepted, and `delivery`, their handle.
         """
-        many = self._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
-        while (record := self._offer_rest(many)) is not None:
+        many = self._core._prepare_many(topic, values, keys, headers, partition, timestamp_ms)
+        while (record := self._core._offer_rest(many)) is not None:
             with many.told():
-                many.add(self._accept_waiting(record))
+                many.add(self._core._accept_waiting(record))
         return BulkDelivery(many.spans, many.taken)
 
     def flush(self, timeout: float | None = None) -> None:
@@ -112,19 +124,19 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
         Waits up to `timeout` seconds, the delivery timeout if not given; then raises DeadlineExceeded. Raises
         DeliveryError with counts when records failed whose outcome nobody has asked for.
         """
-        self._check_usable()
-        patience = self.config.delivery_timeout if timeout is None else timeout
-        self._engine.run(self._flush, patience)
+        self._core._check_usable()
+        patience = self._core.config.delivery_timeout if timeout is None else timeout
+        self._core._engine.run(self._core._flush, patience)
 
     def partitions_for(self, topic: str, timeout: float = 30.0) -> int:
         """Return how many partitions a topic has, asking the cluster for up to `timeout` seconds."""
-        self._check_usable()
-        return self._engine.run(self._partitions_for, topic, timeout)
+        self._core._check_usable()
+        return self._core._engine.run(self._core._partitions_for, topic, timeout)
 
     def ready(self, timeout: float = 30.0) -> None:
         """Wait up to `timeout` seconds for the cluster; DeadlineExceeded tells what stood in the way."""
-        self._check_usable()
-        self._engine.run(self._ready, timeout)
+        self._core._check_usable()
+        self._core._engine.run(self._core._ready, timeout)
 
     def close(self, timeout: float | None = None) -> None:
         """Refuse further records, deliver what was accepted, and let everything go. May be called again.
@@ -132,10 +144,10 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
         What is not delivered within `timeout` seconds, the delivery timeout if not given, fails. Raises DeliveryError
         with counts when records failed whose outcome nobody has asked for.
         """
-        if self._forked or not self._stop_accepting():
+        if self._core._forked or not self._core._stop_accepting():
             return
-        patience = self.config.delivery_timeout if timeout is None else timeout
-        self._engine.run(self._close, patience)
+        patience = self._core.config.delivery_timeout if timeout is None else timeout
+        self._core._engine.run(self._core._close, patience)
 
     def __enter__(self) -> "Producer[K, V]":
         return self
@@ -151,4 +163,4 @@ class Producer(ProducerCore[K, V], SyncFace[K, V]):
             # The error that ended the block is the one to see; each failed batch has been told as an event.
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(str, self.config.addresses))})"
+        return f"{type(self).__name__}({', '.join(map(str, self._core.config.addresses))})"
