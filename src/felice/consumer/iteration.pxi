@@ -1,0 +1,193 @@
+# Iterating over one batch, and over all of a consumer's. Part of `_batch.pyx`.
+
+
+@cython.internal
+cdef class Bites:
+    """The messages of a batch one by one, made a bite ahead so that they come from, and go back to, a warm cache."""
+    cdef Batch source
+    cdef Py_ssize_t made, end, at, bitten
+    cdef PyObject* bite[BITE]
+
+    def __dealloc__(self):
+        self.spit()
+
+    cdef void spit(self) noexcept:
+        """Drop the messages made ahead."""
+        cdef PyObject* item
+        while self.at < self.bitten:
+            item = self.bite[self.at]
+            self.at += 1
+            Py_DECREF(<object>item)
+        self.at = self.bitten = 0
+
+    cdef void load(self, Batch batch):
+        """Begin with a batch."""
+        self.spit()
+        self.source = batch
+        self.made = batch.start
+        self.end = batch.stop
+
+    cdef int chew(self) except -1:
+        """Make the next bite of plain messages; there must be one."""
+        cdef Table table = self.source.table
+        cdef Py_ssize_t segment = table.segment_of(self.made), last, count = 0
+        cdef Py_ssize_t stop = min(self.end, self.made + BITE), row = self.made
+        cdef Message message
+        self.at = self.bitten = 0
+        while row < stop:
+            last = min(stop, table.segment_end(segment))
+            while row < last:
+                message = self.source.plain_message(&table.segments[segment], &table.rows[row])
+                Py_INCREF(message)
+                self.bite[count] = <PyObject*>message
+                count += 1
+                row += 1
+                self.bitten = count
+                self.made = row
+            segment += 1
+        return 0
+
+    cdef object following(self):
+        """Return the next message; there must be one."""
+        cdef object message
+        cdef PyObject* item
+        if self.at >= self.bitten:
+            if self.source.decode_key is not None or self.source.decode_value is not None:
+                # One at a time: a deserializer may raise, and the messages before that one are good. It may also
+                # come back here, so nothing moves before it has returned.
+                message = self.source.message(self.made)
+                self.made += 1
+                return message
+            self.chew()
+        item = self.bite[self.at]
+        self.at += 1
+        message = <object>item
+        Py_DECREF(message)
+        return message
+
+
+@cython.final
+@cython.internal
+cdef class BatchIterator(Bites):
+    """Iterates over one batch."""
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.at >= self.bitten and self.made >= self.end:
+            raise StopIteration
+        return self.following()
+
+    def __length_hint__(self):
+        return self.end - self.made + self.bitten - self.at
+
+
+@cython.internal
+cdef class Following(Bites):
+    """What the two iterators over all of a consumer's messages share."""
+    cdef object refill
+    cdef object __weakref__
+
+    def __init__(self, refill):
+        self.refill = refill
+
+    @property
+    def batch(self):
+        """The batch the iteration is in, or None."""
+        return self.source
+
+    @property
+    def position(self):
+        """The last yielded message's offset plus one, or where the batch begins; -1 outside of one."""
+        if self.source is None:
+            return -1
+        cdef Py_ssize_t yielded = self.made - (self.bitten - self.at)
+        if yielded == self.source.start:
+            return self.source.offset
+        return self.source.table.offset_of(yielded - 1) + 1
+
+    def rest(self):
+        """Take away what has not been yielded of the batch, as a batch that may be empty; None outside of one."""
+        cdef Batch source = self.source
+        cdef Py_ssize_t yielded
+        if source is None:
+            return None
+        yielded = self.made - (self.bitten - self.at)
+        self.source = None
+        self.made = self.end = 0
+        self.spit()
+        return source.part(yielded - source.start, source.stop - source.start)
+
+
+@cython.final
+cdef class Messages(Following):
+    """Iterates over message after message, batch after batch, and knows how far it is.
+
+    `refill` is called for each next batch; None ends the iteration.
+    """
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        while self.at >= self.bitten and self.made >= self.end:
+            batch = self.refill()
+            if batch is None:
+                raise StopIteration
+            self.load(<Batch?>batch)
+        return self.following()
+
+
+@cython.final
+@cython.internal
+@cython.no_gc
+@cython.freelist(8)
+cdef class Ready:
+    """An awaitable whose result is there."""
+    cdef object result
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration(self.result)
+
+cdef int _send_ready(PyObject* ready, PyObject* sent, PyObject** result) noexcept:
+    """Answer `await` at once; by `Ready.__next__` each message would cost an exception."""
+    Py_INCREF((<Ready>ready).result)
+    result[0] = <PyObject*>(<Ready>ready).result
+    return PYGEN_RETURN
+
+(<type_t*><PyObject*>Ready).tp_as_async.am_send = _send_ready
+
+
+@cython.final
+cdef class AsyncMessages(Following):
+    """`Messages` for `async for`; `refill` is a coroutine function.
+
+    A message that is there already costs no coroutine and no turn of the event loop.
+    """
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        cdef Ready ready
+        if self.at >= self.bitten and self.made >= self.end:
+            return self._refilled()
+        message = self.following()
+        ready = Ready.__new__(Ready)
+        ready.result = message
+        return ready
+
+    async def _refilled(self):
+        while self.at >= self.bitten and self.made >= self.end:
+            batch = await self.refill()
+            if batch is None:
+                raise StopAsyncIteration
+            self.load(<Batch?>batch)
+        return self.following()
