@@ -14,7 +14,7 @@ import pytest
 
 from asking import Asker, batch
 from felice.broker import Broker
-from felice.errors import ClosedError
+from felice.errors import ClosedError, ConfigError
 from felice.wire.frames import decode_response, encode_request, response_correlation_id
 from felice.wire.messages.fetch import FetchRequest, FetchResponse
 from felice.wire.messages.metadata import MetadataRequest
@@ -98,6 +98,15 @@ def test_only_loopback_is_listened_on(broker: Broker) -> None:
     assert broker.bootstrap_servers.startswith("127.0.0.1:")
 
 
+def test_what_is_advertised_can_be_another_name() -> None:
+    """Clients are told the name that is given; without one, an address of all interfaces is refused."""
+    with pytest.raises(ConfigError, match="advertised_host"):
+        Broker(host="0.0.0.0")
+    with Broker(advertised_host="localhost") as broker, Asker(broker.bootstrap_servers, "") as asker:
+        assert broker.bootstrap_servers.startswith("localhost:")
+        assert [node.host for node in asker.ask(MetadataRequest(topics=[]), 9).brokers] == ["localhost"]
+
+
 def test_a_closed_broker_says_so() -> None:
     """What cannot be asked any more raises an error that says why."""
     broker = Broker(topics={"letters": 1})
@@ -107,6 +116,8 @@ def test_a_closed_broker_says_so() -> None:
         assert broker.topics == {"letters": 1}
     with pytest.raises(ClosedError):
         broker.records("letters", 0)
+    with pytest.raises(ClosedError):
+        broker.start()
 
 
 def test_pipelined_requests_are_answered_in_order(broker: Broker) -> None:

@@ -37,6 +37,7 @@ def _configs(context: click.Context, parameter: click.Parameter, given: tuple[st
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on; anything but loopback is open to the network.")
+@click.option("--advertised-host", help="Name that clients are told to connect to, if it is not --host.")
 @click.option("--port", default=9092, type=click.IntRange(0, 65535),
               help="Port of the first node, the others follow; 0 for free ports.")  # fmt: skip
 @click.option("--nodes", default=1, type=click.IntRange(1, 1000), help="Number of nodes.")
@@ -50,6 +51,7 @@ def _configs(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice: every request.")
 def main(
     host: str,
+    advertised_host: str | None,
     port: int,
     nodes: int,
     topics: dict[str, int],
@@ -67,7 +69,15 @@ def main(
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    broker = Broker(topics, nodes=nodes, host=host, port=port, auto_create=auto_create, configs=configs)
+    broker = Broker(
+        topics,
+        nodes=nodes,
+        host=host,
+        port=port,
+        advertised_host=advertised_host,
+        auto_create=auto_create,
+        configs=configs,
+    )
     with broker:
         addresses = broker.bootstrap_servers
         if ready_file is not None:

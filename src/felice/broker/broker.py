@@ -24,6 +24,10 @@ __all__ = ["Broker"]
 
 T = TypeVar("T")
 
+EVERYWHERE = ("0.0.0.0", "::", "")
+SCRATCH = 256 * 1024
+"""Most bytes of small requests that are read at once."""
+
 
 class Broker:
     """A Kafka cluster inside this process, for tests and first steps.
@@ -37,6 +41,7 @@ class Broker:
     - `topics`: names with their numbers of partitions, created at the start.
     - `nodes`: how many there are; their IDs are 1 to `nodes`, each has a port, and partitions are spread over them.
     - `host`, `port`: where to listen; port 0 takes free ports, another one is the first of `nodes` in a row.
+    - `advertised_host`: what clients are told to connect to, where that is not `host` (for one, with host 0.0.0.0).
     - `auto_create`: whether asking for a topic's metadata may create it (Kafka's `auto.create.topics.enable`).
     - `configs`: broker configurations by Kafka's names, values as text, numbers or booleans.
     - `clock`: the wall clock for timestamps, and the age of fetch sessions. `seed`: makes IDs repeatable.
@@ -52,6 +57,7 @@ class Broker:
         nodes: int = 1,
         host: str = "127.0.0.1",
         port: int = 0,
+        advertised_host: str | None = None,
         auto_create: bool = True,
         configs: Mapping[str, object] | None = None,
         clock: Clock | None = None,
@@ -61,9 +67,11 @@ class Broker:
             raise ConfigError(f"nodes={nodes}: give 1 to 1000")
         if not 0 <= port <= 65536 - nodes:
             raise ConfigError(f"port={port}: give 0 for free ports, or one that leaves room for {nodes}")
+        if host in EVERYWHERE and advertised_host is None:
+            raise ConfigError(f"host={host!r} is no address to connect to", hint="give advertised_host too")
         self._topics = dict(topics or {})
         self._ports = [port + number if port else 0 for number in range(nodes)]
-        self._host = host
+        self._host = advertised_host or host
         self._settings = {
             "auto.create.topics.enable": _text(auto_create),
             "default.replication.factor": str(min(nodes, 3)),
@@ -75,9 +83,13 @@ class Broker:
             slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
         except Refused as error:
             raise ConfigError(f"configs: {error.message}") from None
-        made = [Node(number + 1, host, FetchSessions(slots, self._clock, self._chance)) for number in range(nodes)]
+        made = [
+            Node(number + 1, self._host, FetchSessions(slots, self._clock, self._chance)) for number in range(nodes)
+        ]
         self._cluster = Cluster(made, clock=self._clock, chance=self._chance, settings=self._settings)
+        self._bound_host = host
         self._thread: LoopThread | None = None
+        self._ended = False
         self._listeners: dict[int, Listener] = {}
         self.requests = RequestLog()
         """The latest requests, and `wait_for` one."""
@@ -90,6 +102,8 @@ class Broker:
         """Start the broker; or, with a node's ID, start that node again after `stop`, on the same port."""
         if node is not None:
             self._run(lambda: self._start_node(self._node(node)))
+        elif self._ended:
+            raise ClosedError("the broker was closed, and its records are gone", hint="make a new one")
         elif self._thread is None:
             self._thread = LoopThread("felice-broker")
             try:
@@ -110,6 +124,7 @@ class Broker:
         """Stop everything and forget all records. Closing twice does nothing."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._ended = True
             try:
                 thread.run(self._close)
             finally:
@@ -225,10 +240,13 @@ class Broker:
         """Listen on all ports and create the topics."""
         thread, cluster = self._thread, self._cluster
         assert thread is not None
+        scratch = memoryview(bytearray(SCRATCH))
         max_frame = cluster.settings.number("socket.request.max.bytes")
         for node, port in zip(cluster.nodes.values(), self._ports, strict=True):
             dispatcher = Dispatcher(cluster, node, self.faults, self.requests, thread.loop)
-            self._listeners[node.id] = Listener(thread.loop, node, port, max_frame, dispatcher.serve)
+            self._listeners[node.id] = Listener(
+                thread.loop, node, (self._bound_host, port), dispatcher.serve, max_frame=max_frame, scratch=scratch
+            )
         for node in cluster.nodes.values():
             self._start_node(node)
         for name, partitions in self._topics.items():

@@ -11,13 +11,14 @@ the defaults hit the next one. A request that names several partitions is hit on
 Matching happens on the broker's loop; everything public may be called from any thread.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from felice.errors import ErrorCode
+from felice.errors import ClosedError, ErrorCode
 from felice.wire.messages.registry import API_NAMES
 
 if TYPE_CHECKING:
@@ -199,7 +200,9 @@ class Faults:
         """Remove one fault; one that is gone already stays so."""
         if not fault.removed:
             fault.removed = True
-            self._run(lambda: self._release(fault))
+            # With the broker its faults are gone too.
+            with contextlib.suppress(ClosedError):
+                self._run(lambda: self._release(fault))
 
     def clear(self) -> None:
         """Remove all faults."""

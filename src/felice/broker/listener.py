@@ -12,8 +12,6 @@ from felice.broker.node import Node
 __all__ = ["Listener"]
 
 BACKLOG = 1024
-SCRATCH = 256 * 1024
-"""Bytes read at once at most, in a buffer that all connections of a listener share."""
 PAUSE = 1.0
 """Seconds without accepting after the process ran out of file descriptors."""
 
@@ -23,16 +21,27 @@ _log = getLogger("felice.broker")
 class Listener:
     """Listens while its node is up; while it is not, the port stays reserved, and connections are refused."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, node: Node, port: int, max_frame: int, serve: Serve) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        node: Node,
+        address: tuple[str, int],
+        serve: Serve,
+        *,
+        max_frame: int,
+        scratch: memoryview,
+    ) -> None:
+        """Take an address, with port 0 a free one. All connections of a loop share `scratch` to read to."""
         self._loop = loop
         self._node = node
         self._serve = serve
         self._max_frame = max_frame
-        self._scratch = memoryview(bytearray(SCRATCH))
+        self._scratch = scratch
         self._connections: set[Connection] = set()
         self._frozen = False
         self._listening = False
-        self._sock = self._bind(port)
+        self._host = address[0]
+        self._sock = self._bind(address[1])
         node.port = self._sock.getsockname()[1]
 
     def open(self) -> None:
@@ -69,15 +78,15 @@ class Listener:
 
     def _bind(self, port: int) -> socket.socket:
         """Return a socket with the port."""
-        family = socket.AF_INET6 if ":" in self._node.host else socket.AF_INET
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setblocking(False)
-            sock.bind((self._node.host, port))
+            sock.bind((self._host, port))
         except OSError as error:
             sock.close()
-            raise OSError(error.errno, f"the broker cannot have {self._node.host}:{port}: {error.strerror}") from error
+            raise OSError(error.errno, f"the broker cannot have {self._host}:{port}: {error.strerror}") from error
         return sock
 
     def _watch(self) -> None:

@@ -61,11 +61,16 @@ def _topic(call: Call, name: str) -> Iterable[Entry]:
 
 
 def _broker(call: Call, asked: Asked) -> Iterable[Entry]:
-    """Return the settings of the broker that is asked; it knows its own only."""
+    """Return the settings of the broker that is asked; it knows its own only.
+
+    No name stands for what is set for all brokers while they run (KIP-226): here nothing is.
+    """
     call.check_faults(None)
     if asked.resource_type != BROKER:
         raise Refused(ErrorCode.INVALID_REQUEST, f"nothing is known of resource type {asked.resource_type}")
-    if asked.resource_name not in ("", str(call.node.id)):
+    if not asked.resource_name:
+        return ()
+    if asked.resource_name != str(call.node.id):
         raise Refused(ErrorCode.INVALID_REQUEST, f"this is broker {call.node.id}, not {asked.resource_name!r}")
     return broker_entries(call.cluster.settings)
 
