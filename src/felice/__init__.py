@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from felice.cluster.health import Health as Health
     from felice.config import ConsumerConfig as ConsumerConfig
     from felice.config import ProducerConfig as ProducerConfig
     from felice.config import TopicConfig as TopicConfig
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from felice.consumer import Batch as Batch
     from felice.consumer import Consumer as Consumer
     from felice.consumer import Message as Message
+    from felice.consumer import OffsetAndTimestamp as OffsetAndTimestamp
+    from felice.consumer import Timestamp as Timestamp
     from felice.errors import *  # noqa: F403
     from felice.producer import AsyncProducer as AsyncProducer
     from felice.producer import BulkDelivery as BulkDelivery
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "felice.cluster.health": ("Health",),
     "felice.config": ("ConsumerConfig", "ProducerConfig", "TopicConfig"),
-    "felice.consumer": ("AsyncConsumer", "Batch", "Consumer", "Message"),
+    "felice.consumer": ("AsyncConsumer", "Batch", "Consumer", "Message", "OffsetAndTimestamp", "Timestamp"),
     "felice.producer": ("AsyncProducer", "BulkDelivery", "Delivery", "Producer", "RecordRange"),
     "felice.types": ("GroupMetadata", "Header", "OffsetAndEpoch", "RecordMetadata", "TimestampType", "TopicPartition"),
     "felice.errors": (
