@@ -15,23 +15,26 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from felice.errors import CorruptBatch, RecordTooLarge
+from felice.errors import CorruptBatch, RecordTooLarge, UsageError
 from felice.wire.compression import Codec, compress
 from felice.wire.record import Record
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    long long PyLong_AsLongLongAndOverflow(object number, int* overflow) except? -1
 
 cdef extern from "crc32c.h" nogil:
     void felice_crc_init()
     uint32_t felice_crc32c(uint32_t crc, const void* data, size_t size)
+    uint32_t felice_crc_plain(uint32_t crc, const uint8_t* data, size_t size)
 
 cdef extern from "record.h" nogil:
     void felice_put16(uint8_t* at, uint16_t v)
     void felice_put32(uint8_t* at, uint32_t v)
     void felice_put64(uint8_t* at, uint64_t v)
+    uint32_t felice_get32(const uint8_t* at)
     uint8_t* felice_put_varint(uint8_t* at, int64_t v)
-    const uint8_t* felice_get_varint(const uint8_t* at, const uint8_t* end, int64_t* out)
+    const uint8_t* felice_get_varint32(const uint8_t* at, const uint8_t* end, int64_t* out)
     uint8_t* felice_put_record(uint8_t* at, int64_t timestamp_delta, int32_t offset_delta, const char* key,
                                Py_ssize_t key_len, const char* value, Py_ssize_t value_len, const char* headers,
                                Py_ssize_t headers_len)
@@ -44,7 +47,11 @@ cdef enum:
     RECORD_OVERHEAD = 36     # the most that a record's own fields take
     SMALLEST_RECORD = 7      # bytes of a record without key, value and headers
     MOST_BYTES = 0x7FFFFFFF  # a batch's length has 31 bits
-    LARGE = 4096             # from this many bytes on, work is worth letting the GIL go
+    # From this many bytes on, work is worth letting the GIL go: to get it back from a thread that computes can take five
+    # milliseconds, in which more than this is checked.
+    LARGE = 65536
+
+cdef int64_t MOST_16 = 0x7FFF, MOST_32 = 0x7FFFFFFF, MOST_64 = 0x7FFFFFFFFFFFFFFF
 
 felice_crc_init()
 
@@ -89,22 +96,45 @@ def crc32c(data, uint32_t value=0):
     return crc
 
 
+def _crc32c_by_tables(data, uint32_t value=0):
+    """Return what `crc32c` does where the processor has no instruction for it; for tests."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    cdef uint32_t crc = ~felice_crc_plain(~value, <const uint8_t*>view.buf, view.len)
+    PyBuffer_Release(&view)
+    return crc
+
+
 def murmur2(bytes key not None):
     """Return the hash by which the Java client chooses a key's partition, as an unsigned number of 32 bits."""
     return felice_murmur2(<const uint8_t*>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
 
 
+cdef int64_t within(object number, int64_t least, int64_t most, str name) except? -2:
+    """Return a whole number between two bounds, which are part of the range."""
+    cdef int overflow = 0
+    if not isinstance(number, int):
+        raise TypeError(f"{name} is a number, not {type(number).__name__}")
+    cdef int64_t found = PyLong_AsLongLongAndOverflow(number, &overflow)
+    if overflow or found < least or found > most:
+        raise UsageError(f"{name}={number} is not between {least} and {most}")
+    return found
+
+
 @cython.no_gc
 @cython.final
 cdef class BatchBuilder:
-    """A record batch under construction: each record is encoded straight into the bytes that will be sent.
+    """BatchBuilder(capacity=16384)
+--
+
+    A record batch under construction: each record is encoded straight into the bytes that will be sent.
 
     Its bytes are read through the buffer protocol; while somebody does, it can neither grow nor be used anew.
     """
 
     def __cinit__(self, Py_ssize_t capacity=16384):
         if capacity > MOST_BYTES:
-            raise ValueError(f"a record batch has less than 2 GiB, not {capacity} bytes")
+            raise UsageError(f"a record batch has less than 2 GiB, not {capacity} bytes")
         if capacity < HEADER + RECORD_OVERHEAD:
             capacity = HEADER + RECORD_OVERHEAD
         self.data = <uint8_t*>malloc(capacity)
@@ -155,11 +185,12 @@ cdef class BatchBuilder:
                           int64_t timestamp) except -1:
         return self.c_put(value, value_len, key, key_len, b"\0", 1, timestamp)
 
-    def append(self, value, key=None, headers=None, int64_t timestamp_ms=-1):
+    def append(self, value, key=None, headers=None, timestamp_ms=-1):
         """Add a record and return its index in the batch.
 
         Value and key are bytes-like or None, headers a series of (str, bytes or None), and the timestamp milliseconds
-        since 1970, or -1 for none. Whatever is raised, the batch is as it was; BufferError while somebody reads it.
+        since 1970, or -1 for none. Raises TypeError and UsageError for values that cannot be, BufferError while
+        somebody reads the batch, and RecordTooLarge where it would grow beyond 2 GiB; the batch is then as it was.
         """
         cdef Py_buffer value_view, key_view
         cdef const char* value_at = NULL
@@ -170,8 +201,8 @@ cdef class BatchBuilder:
         cdef bytes packed = pack_headers(headers)
         if packed is None:
             raise TypeError("headers are a series of (str, bytes or None)")
-        if timestamp_ms < -1:
-            raise ValueError(f"a timestamp of {timestamp_ms} milliseconds")
+        # Below the largest number, so that the difference of two timestamps is never beyond 64 bits.
+        cdef int64_t timestamp = within(timestamp_ms, -1, MOST_64 - 1, "timestamp_ms")
         try:
             if value is not None:
                 PyObject_GetBuffer(value, &value_view, PyBUF_SIMPLE)
@@ -184,7 +215,7 @@ cdef class BatchBuilder:
                 key_at = <const char*>key_view.buf
                 key_len = key_view.len
             return self.c_put(value_at, value_len, key_at, key_len, PyBytes_AS_STRING(packed), len(packed),
-                              timestamp_ms)
+                              timestamp)
         finally:
             if value_held:
                 PyBuffer_Release(&value_view)
@@ -195,39 +226,49 @@ cdef class BatchBuilder:
         put_header(self.data, self.size, 0, -1, 0, self.count, self.base_timestamp, self.max_timestamp, producer_id,
                    producer_epoch, base_sequence)
 
-    def seal(self, *, codec=0, level=None, int64_t base_offset=0, int32_t leader_epoch=-1, int64_t producer_id=-1,
-             int producer_epoch=-1, int32_t base_sequence=-1, bint transactional=False, bint control=False,
-             int timestamp_type=0):
+    def seal(self, *, codec=0, level=None, base_offset=0, leader_epoch=-1, producer_id=-1, producer_epoch=-1,
+             base_sequence=-1, bint transactional=False, bint control=False, timestamp_type=0):
         """Write the header and the checksum, and return the batch as a writable buffer.
 
         It is the builder's own memory where there is no codec, and new memory otherwise. Sealing again writes the
-        header anew. Raises ValueError where there is no record, and ConfigError for a level that the codec has not.
+        header anew. Raises UsageError for numbers that do not fit their fields and where there is no record, and
+        ConfigError for a codec or a level that there is not.
         """
-        if not self.count:
-            raise ValueError("a batch without records")
-        codec = Codec(codec)
-        cdef int attributes = codec | (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
-        cdef uint8_t* data = self.data
-        cdef Py_ssize_t size = self.size
+        cdef int64_t first_offset = within(base_offset, 0, MOST_64, "base_offset")
+        cdef int64_t epoch = within(leader_epoch, -1, MOST_32, "leader_epoch")
+        cdef int64_t producer = within(producer_id, -1, MOST_64, "producer_id")
+        cdef int64_t generation = within(producer_epoch, -1, MOST_16, "producer_epoch")
+        cdef int64_t sequence = within(base_sequence, -1, MOST_32, "base_sequence")
+        cdef int attributes = Codec.parse(codec)
+        cdef int32_t count
+        cdef int64_t base_timestamp, max_timestamp
         cdef Py_buffer view
-        if codec:
-            with memoryview(self) as plain:
-                packed = compress(codec, plain[HEADER:], level)
-            sealed = bytearray(HEADER)
-            sealed += packed
-            PyObject_GetBuffer(sealed, &view, PyBUF_WRITABLE)
-            data, size = <uint8_t*>view.buf, view.len
-        else:
-            sealed = memoryview(self)
-        with nogil:
-            put_header(data, size, base_offset, leader_epoch, attributes, self.count, self.base_timestamp,
-                       self.max_timestamp, producer_id, producer_epoch, base_sequence)
-        if codec:
+        if not self.count:
+            raise UsageError("a batch without records cannot be sealed")
+        # While this view is held nobody can append, also where the GIL is let go to compress.
+        sealed = memoryview(self)
+        count, base_timestamp, max_timestamp = self.count, self.base_timestamp, self.max_timestamp
+        if attributes or level is not None:
+            with sealed, sealed[HEADER:] as plain:
+                packed = bytearray(HEADER)
+                packed += compress(Codec.parse(codec), plain, level)
+            sealed = memoryview(packed)
+        attributes |= (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
+        PyObject_GetBuffer(sealed, &view, PyBUF_WRITABLE)
+        try:
+            if view.len < LARGE:
+                put_header(<uint8_t*>view.buf, view.len, first_offset, <int32_t>epoch, attributes, count, base_timestamp,
+                           max_timestamp, producer, <int>generation, <int32_t>sequence)
+            else:
+                with nogil:
+                    put_header(<uint8_t*>view.buf, view.len, first_offset, <int32_t>epoch, attributes, count,
+                               base_timestamp, max_timestamp, producer, <int>generation, <int32_t>sequence)
+        finally:
             PyBuffer_Release(&view)
         return sealed
 
     def reset(self):
-        """Empty the batch, for reuse of its memory."""
+        """Empty the batch, for reuse of its memory. Raises BufferError while somebody reads it."""
         if self.exports:
             raise BufferError("the batch's bytes are in use")
         self.size = HEADER
@@ -314,7 +355,10 @@ cdef bytes pack_surrogates(headers):
     """Return the bytes of headers of which some have names that are no text, as a reader gives them."""
     cdef list pieces = [varint(len(headers))]
     for name, value in headers:
-        text = name.encode("utf-8", "surrogateescape")
+        try:
+            text = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UsageError(f"the name of a header, {name!r}, is not Unicode") from None
         pieces += [varint(len(text)), text, varint(-1 if value is None else len(value)), value or b""]
     return b"".join(pieces)
 
@@ -324,22 +368,39 @@ cdef bytes varint(int64_t number):
     return PyBytes_FromStringAndSize(<char*>room, felice_put_varint(room, number) - room)
 
 
-def stamp(batch, *, int64_t producer_id, int producer_epoch, int32_t base_sequence):
-    """Write a producer's numbers into a sealed batch, a writable buffer, and renew its checksum."""
+def stamp(batch, *, producer_id, producer_epoch, base_sequence):
+    """Write a producer's numbers into one sealed batch, a writable buffer, and renew its checksum.
+
+    Raises UsageError for what is not one whole batch and for numbers that do not fit, and BufferError for a buffer that
+    cannot be written to.
+    """
+    cdef int64_t producer = within(producer_id, -1, MOST_64, "producer_id")
+    cdef int64_t generation = within(producer_epoch, -1, MOST_16, "producer_epoch")
+    cdef int64_t sequence = within(base_sequence, -1, MOST_32, "base_sequence")
     cdef Py_buffer view
     cdef uint8_t* data
     PyObject_GetBuffer(batch, &view, PyBUF_WRITABLE)
     try:
-        if view.len < HEADER:
-            raise CorruptBatch(f"a record batch of {view.len} bytes")
         data = <uint8_t*>view.buf
-        felice_put64(data + 43, <uint64_t>producer_id)
-        felice_put16(data + 51, <uint16_t>producer_epoch)
-        felice_put32(data + 53, <uint32_t>base_sequence)
-        with nogil:
+        if view.len < HEADER or felice_get32(data + 8) != <uint64_t>view.len - 12:
+            raise UsageError(f"{view.len} bytes that are not one whole record batch")
+        felice_put64(data + 43, <uint64_t>producer)
+        felice_put16(data + 51, <uint16_t>generation)
+        felice_put32(data + 53, <uint32_t>sequence)
+        if view.len < LARGE:
             felice_put32(data + 17, felice_crc32c(0, data + 21, view.len - 21))
+        else:
+            with nogil:
+                felice_put32(data + 17, felice_crc32c(0, data + 21, view.len - 21))
     finally:
         PyBuffer_Release(&view)
+
+
+cdef struct span_t:
+    int64_t found               # records that make sense
+    int64_t earliest, latest    # timestamp deltas
+    Py_ssize_t left             # bytes behind the last record; -1 where one makes no sense
+    bint contiguous             # whether the offset deltas are 0, 1, 2...
 
 
 def scan(payload, int64_t count, int64_t base_timestamp=0):
@@ -349,35 +410,45 @@ def scan(payload, int64_t count, int64_t base_timestamp=0):
     Raises CorruptBatch.
     """
     cdef Py_buffer view
-    cdef const uint8_t* base
-    cdef const uint8_t* at
-    cdef const uint8_t* limit
-    cdef record_t row
-    cdef int64_t index = 0, earliest = 0, latest = 0
-    cdef bint contiguous = True
+    cdef span_t span
     PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
     try:
         check_count(count, view.len)
-        base = at = <const uint8_t*>view.buf
-        limit = base + view.len
-        with nogil:
-            while index < count:
-                at = felice_get_record(base, at, limit, &row)
-                if at == NULL:
-                    break
-                if index == 0 or row.timestamp_delta > latest:
-                    latest = row.timestamp_delta
-                if index == 0 or row.timestamp_delta < earliest:
-                    earliest = row.timestamp_delta
-                if row.offset_delta != index:
-                    contiguous = False
-                index += 1
-        check_end(index, count, limit - at if at != NULL else -1, view.len)
+        if view.len < LARGE:
+            span = measure(<const uint8_t*>view.buf, view.len, count)
+        else:
+            with nogil:
+                span = measure(<const uint8_t*>view.buf, view.len, count)
+        check_end(span.found, count, span.left, view.len)
     finally:
         PyBuffer_Release(&view)
-    if add_overflows(base_timestamp, latest) or add_overflows(base_timestamp, earliest):
+    if add_overflows(base_timestamp, span.latest) or add_overflows(base_timestamp, span.earliest):
         raise CorruptBatch(f"a timestamp of {count} records is beyond 64 bits")
-    return latest, count - 1 if contiguous else -1
+    return span.latest, count - 1 if span.contiguous else -1
+
+
+cdef span_t measure(const uint8_t* base, Py_ssize_t size, int64_t count) noexcept nogil:
+    """Go through records without keeping them."""
+    cdef span_t span = span_t(0, 0, 0, size, True)
+    cdef const uint8_t* at = base
+    cdef const uint8_t* limit = base + size
+    cdef record_t row
+    while span.found < count:
+        at = felice_get_record(base, at, limit, &row)
+        if at == NULL:
+            span.left = -1
+            return span
+        if span.found == 0:
+            span.earliest = span.latest = row.timestamp_delta
+        elif row.timestamp_delta > span.latest:
+            span.latest = row.timestamp_delta
+        elif row.timestamp_delta < span.earliest:
+            span.earliest = row.timestamp_delta
+        if row.offset_delta != span.found:
+            span.contiguous = False
+        span.found += 1
+    span.left = limit - at
+    return span
 
 
 def decode(payload, header):
@@ -453,18 +524,27 @@ cdef bint add_overflows(int64_t a, int64_t b) noexcept nogil:
 
 
 cdef tuple unpack_headers(const uint8_t* at, int32_t size):
-    """Return headers whose bytes were checked, with surrogates in names that are not UTF-8."""
+    """Return a record's headers, with surrogates in names that are not UTF-8.
+
+    They were checked before, but their buffer may be one that somebody writes to meanwhile: so each bound is asked for
+    again.
+    """
     cdef const uint8_t* end = at + size
     cdef int64_t count = 0, length = 0
     cdef list found = []
-    at = felice_get_varint(at, end, &count)
-    while count > 0:
-        at = felice_get_varint(at, end, &length)
-        name = PyUnicode_DecodeUTF8(<const char*>at, length, "surrogateescape")
-        at += length
+    at = felice_get_varint32(at, end, &count)
+    while at != NULL and count > 0:
         at = felice_get_length(at, end, &length)
+        if at == NULL or length < 0:
+            break
+        name = PyUnicode_DecodeUTF8(<const char*>at, length, "surrogateescape")
+        at = felice_get_length(at + length, end, &length)
+        if at == NULL:
+            break
         found.append((name, field(at, <int32_t>length)))
         if length > 0:
             at += length
         count -= 1
+    if at == NULL or count != 0:
+        raise CorruptBatch("the headers of a record make no sense")
     return tuple(found)

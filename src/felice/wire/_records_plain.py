@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from crc32c import crc32c as _crc32c
 
-from felice.errors import CorruptBatch, RecordTooLarge
+from felice.errors import CorruptBatch, RecordTooLarge, UsageError
 from felice.wire.compression import Codec, compress
 from felice.wire.record import Record
 
@@ -16,15 +16,27 @@ HEADER: Final = 61
 RECORD_OVERHEAD: Final = 36
 SMALLEST_RECORD: Final = 7
 MOST_BYTES: Final = 0x7FFFFFFF
+MOST_16: Final = 0x7FFF
+MOST_32: Final = 0x7FFFFFFF
+MOST_64: Final = 0x7FFFFFFFFFFFFFFF
 
 _header = struct.Struct(">qiibIhiqqqhii")
 _numbers = struct.Struct(">qhi")
-_crc = struct.Struct(">I")
+_crc = _length = struct.Struct(">I")
 
 
 def crc32c(data: Any, value: int = 0) -> int:
     """Return the CRC-32C of a buffer, going on from `value`."""
     return int(_crc32c(data, value))
+
+
+def within(number: int, least: int, most: int, name: str) -> int:
+    """Return a whole number between two bounds, which are part of the range."""
+    if not isinstance(number, int):
+        raise TypeError(f"{name} is a number, not {type(number).__name__}")
+    if not least <= number <= most:
+        raise UsageError(f"{name}={number} is not between {least} and {most}")
+    return number
 
 
 def murmur2(key: bytes) -> int:
@@ -51,13 +63,16 @@ class BatchBuilder:
 
     def __init__(self, capacity: int = 16384) -> None:
         if capacity > MOST_BYTES:
-            raise ValueError(f"a record batch has less than 2 GiB, not {capacity} bytes")
+            raise UsageError(f"a record batch has less than 2 GiB, not {capacity} bytes")
         self.capacity = max(capacity, HEADER + RECORD_OVERHEAD)
+        self._bytes = bytearray(HEADER)
         self.reset()
 
     def reset(self) -> None:
-        """Empty the batch."""
-        self._bytes = bytearray(HEADER)
+        """Empty the batch. Raises BufferError while somebody reads it."""
+        if self.exports:
+            raise BufferError("the batch's bytes are in use")
+        del self._bytes[HEADER:]
         self.count = 0
         self.base_timestamp = -1
         self.max_timestamp = -1
@@ -72,18 +87,24 @@ class BatchBuilder:
 
     @property
     def exports(self) -> int:
-        """How many readers the bytes have; a sealed batch keeps its own here, so none."""
+        """How many readers the bytes have; here 1 stands for any number, as Python does not tell."""
+        try:
+            self._bytes.append(0)
+        except BufferError:
+            return 1
+        del self._bytes[-1]
         return 0
 
     def append(self, value: Any, key: Any = None, headers: Any = None, timestamp_ms: int = -1) -> int:
         """Add a record and return its index in the batch.
 
         Value and key are bytes-like or None, headers a series of (str, bytes or None), and the timestamp milliseconds
-        since 1970, or -1 for none. Whatever is raised, the batch is as it was; BufferError while somebody reads it.
+        since 1970, or -1 for none. Raises TypeError and UsageError for values that cannot be, BufferError while
+        somebody reads the batch, and RecordTooLarge where it would grow beyond 2 GiB; the batch is then as it was.
         """
         packed = pack_headers(headers)
-        if timestamp_ms < -1:
-            raise ValueError(f"a timestamp of {timestamp_ms} milliseconds")
+        # Below the largest number, so that the difference of two timestamps is never beyond 64 bits.
+        within(timestamp_ms, -1, MOST_64 - 1, "timestamp_ms")
         index = self.count
         base = timestamp_ms if index == 0 else self.base_timestamp
         body = bytearray(b"\0")
@@ -127,16 +148,21 @@ class BatchBuilder:
         """Write the header and the checksum, and return the batch as a writable buffer.
 
         It is the builder's own memory where there is no codec, and new memory otherwise. Sealing again writes the
-        header anew. Raises ValueError where there is no record, and ConfigError for a level that the codec has not.
+        header anew. Raises UsageError for numbers that do not fit their fields and where there is no record, and
+        ConfigError for a codec or a level that there is not.
         """
+        within(base_offset, 0, MOST_64, "base_offset")
+        within(leader_epoch, -1, MOST_32, "leader_epoch")
+        _check_numbers(producer_id, producer_epoch, base_sequence)
+        kind = Codec.parse(codec)
         if not self.count:
-            raise ValueError("a batch without records")
-        codec = Codec(codec)
+            raise UsageError("a batch without records cannot be sealed")
         sealed = self._bytes
-        if codec:
-            sealed = bytearray(HEADER)
-            sealed += compress(codec, memoryview(self._bytes)[HEADER:], level)
-        attributes = codec | (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
+        if kind or level is not None:
+            with memoryview(self._bytes) as whole, whole[HEADER:] as plain:
+                sealed = bytearray(HEADER)
+                sealed += compress(kind, plain, level)
+        attributes = kind | (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
         _header.pack_into(
             sealed,
             0,
@@ -181,7 +207,10 @@ def pack_headers(headers: Any) -> bytes:
         name, value = header
         if type(name) is not str or not (value is None or type(value) is bytes):
             raise TypeError("headers are a series of (str, bytes or None)")
-        text = name.encode("utf-8", "surrogateescape")
+        try:
+            text = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UsageError(f"the name of a header, {name!r}, is not Unicode") from None
         pieces += (varint(len(text)), text)
         if value is None:
             pieces.append(b"\x01")
@@ -190,12 +219,26 @@ def pack_headers(headers: Any) -> bytes:
     return b"".join(pieces)
 
 
+def _check_numbers(producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+    within(producer_id, -1, MOST_64, "producer_id")
+    within(producer_epoch, -1, MOST_16, "producer_epoch")
+    within(base_sequence, -1, MOST_32, "base_sequence")
+
+
 def stamp(batch: Any, *, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
-    """Write a producer's numbers into a sealed batch, a writable buffer, and renew its checksum."""
-    if len(batch) < HEADER:
-        raise CorruptBatch(f"a record batch of {len(batch)} bytes")
-    _numbers.pack_into(batch, 43, producer_id, producer_epoch, base_sequence)
-    _crc.pack_into(batch, 17, crc32c(memoryview(batch)[21:]))
+    """Write a producer's numbers into one sealed batch, a writable buffer, and renew its checksum.
+
+    Raises UsageError for what is not one whole batch and for numbers that do not fit, and BufferError for a buffer that
+    cannot be written to.
+    """
+    _check_numbers(producer_id, producer_epoch, base_sequence)
+    view = memoryview(batch)
+    if view.readonly:
+        raise BufferError("a record batch that cannot be written to")
+    if len(view) < HEADER or _length.unpack_from(view, 8)[0] != len(view) - 12:
+        raise UsageError(f"{len(view)} bytes that are not one whole record batch")
+    _numbers.pack_into(view, 43, producer_id, producer_epoch, base_sequence)
+    _crc.pack_into(view, 17, crc32c(view[21:]))
 
 
 class _Bad(Exception):
