@@ -81,7 +81,8 @@ cdef class Accumulator:
     cdef object _ring
     cdef object _monotonic
     cdef object _stamper
-    cdef dict _topics
+    cdef dict _topics           # those that callers find
+    cdef dict _learned
     cdef str _last_name
     cdef Topic _last
     cdef list _pool

@@ -298,6 +298,7 @@ cdef class Accumulator:
         self._monotonic = clock.monotonic
         self._stamper = stamper
         self._topics = {}
+        self._learned = {}
         self._pool = []
         self._dirty = []
 
@@ -557,7 +558,7 @@ cdef class Accumulator:
     def seal_all(self):
         """Close every open batch; return how many there were."""
         cdef Py_ssize_t sealed = 0
-        for known in list(self._topics.values()):
+        for known in list(self._learned.values()):
             for queue in (<Topic>known).queues + (<Topic>known).beyond:
                 if (<PartitionQueue>queue).open is not None:
                     self.seal(queue)
@@ -654,9 +655,9 @@ cdef class Accumulator:
 
         `first` is where records without a key begin, modulo the available partitions. Returns the topic.
         """
-        cdef Topic known = self._topics.get(name)
+        cdef Topic known = self._learned.get(name)
         if known is None:
-            known = Topic(self, name, options)
+            self._learned[name] = known = Topic(self, name, options)
         # Fewer than before: the topic was made anew. The queues beyond are kept, as their partitions may come back, and
         # there must never be two for one partition.
         while PyList_GET_SIZE(known.queues) > partitions:
@@ -686,7 +687,7 @@ cdef class Accumulator:
 
     def topics(self):
         """Return every topic that is known."""
-        return list(self._topics.values())
+        return list(self._learned.values())
 
     def place_record(self, Topic known, value, key, headers, partition, timestamp_ms):
         """Put a checked record into its queue, whatever the budget and the usual limit of a record say.

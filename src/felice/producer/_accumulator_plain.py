@@ -327,7 +327,8 @@ class Accumulator:
         self._ring = ring
         self._monotonic = clock.monotonic
         self._stamper = stamper or _now_ms
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[str, Topic] = {}  # those that callers find
+        self._learned: dict[str, Topic] = {}
         self._dirty: list[PartitionQueue] = []
         self._lock = threading.RLock()
         self._inside = False
@@ -587,8 +588,9 @@ class Accumulator:
 
         `first` is where records without a key begin, modulo the available partitions. Returns the topic.
         """
-        known = self._topics.get(name) or Topic(self, name, options)
+        known = self._learned.get(name) or Topic(self, name, options)
         with self._lock:
+            self._learned[name] = known
             # Fewer than before: the topic was made anew. The queues beyond are kept, as their partitions may come back,
             # and there must never be two for one partition.
             while len(known.queues) > partitions:
@@ -614,7 +616,7 @@ class Accumulator:
 
     def topics(self) -> list[Topic]:
         """Return every topic that is known."""
-        return list(self._topics.values())
+        return list(self._learned.values())
 
     def place_record(
         self,

@@ -6,6 +6,7 @@ goes, and the end is kept in order.
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from felice.cluster.engine import Engine
 from felice.cluster.handoff import OneShot
 from felice.cluster.health import Health
 from felice.cluster.router import Cluster
-from felice.config import ProducerConfig
+from felice.config import ProducerConfig, TopicConfig
 from felice.config.option import check_names
 from felice.errors import (
     BrokerError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         Accumulator,
         Batch,
         Delivery,
+        PartitionQueue,
         Span,
         Topic,
         deliver,
@@ -56,10 +58,11 @@ if TYPE_CHECKING:
 else:
     _native = native.pick("felice.producer._accumulator")
     deliver, largest = _native.deliver, _native.largest
-    Accumulator, Batch, Delivery, Span, Topic = (
+    Accumulator, Batch, Delivery, PartitionQueue, Span, Topic = (
         _native.Accumulator,
         _native.Batch,
         _native.Delivery,
+        _native.PartitionQueue,
         _native.Span,
         _native.Topic,
     )
@@ -128,11 +131,12 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         self._plain = not (key_serializer or value_serializer or self._partitioned)
         self.direct = self._plain
         self._closed = False
-        self._closing: OneShot[None] | None = None
+        self._ended = False
         self._forked = False
         self._unfork = self._engine.when_forked(self._on_fork)
-        self._staging = Staging(Batch)
+        self._staging = Staging(self._stand_in)
         self._waiters: list[OneShot[None]] = []
+        self._by_topic: dict[str, TopicConfig] = {}
         self._failures: deque[Batch] = deque(maxlen=FAILURES_KEPT)
         self._failures_forgotten = 0
         # On the engine, from the first ring on:
@@ -177,14 +181,13 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         record = Record(
             topic, _plain(value, "value"), _plain(key, "key"), _plain_headers(headers), partition, timestamp_ms
         )
-        if partition is None and self._partitioned:
-            return self._with_partition(record)
-        return record
+        known = self.topic(topic) if self._partitioned else None
+        return record if known is None else self._with_partition(known, record)
 
-    def _with_partition(self, record: Record) -> Record:
-        """Ask the user's partitioner, where the topic has one and its partitions are known."""
-        known = self.topic(record.topic)
-        if known is None or known.options.partitioner is None:
+    @staticmethod
+    def _with_partition(known: "Topic", record: Record) -> Record:
+        """Ask the user's partitioner, where the topic has one and the record names no partition."""
+        if record.partition is not None or known.options.partitioner is None:
             return record
         count = len(known.queues)
         chosen = known.options.partitioner(record.topic, record.key, record.value, count)
@@ -197,6 +200,11 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
     def _accept(self, record: Record) -> "Delivery | None":
         """Take a prepared record into a batch or the staging queue; None where there is no room."""
         self._check_usable()
+        if self._partitioned:
+            known = self.topic(record.topic)
+            if known is None:
+                return self._stage(record)
+            record = self._with_partition(known, record)
         taken = self.offer(*record)
         if not isinstance(taken, int):
             return taken
@@ -217,7 +225,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
 
     def _check_size(self, record: Record) -> None:
         """Raise RecordTooLarge for a record that cannot be sent even alone and compressed."""
-        options = self.config.for_topic(record.topic)
+        options = self._options(record.topic)
         size = record.size() + 61
         if size > self.limit:
             raise RecordTooLarge(
@@ -271,6 +279,18 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         self.charge(size)
         self._ring_engine()
         return deliver(*placed, record.timestamp_ms or 0)
+
+    def _stand_in(self, name: str) -> "Batch":
+        """Make a batch that stands for records of a topic whose partitions are not known."""
+        return Batch(PartitionQueue(Topic(self, name, self._options(name)), -1))
+
+    def _options(self, topic: str) -> TopicConfig:
+        """Return the options as this topic has them."""
+        name = topic if topic in self.config.topics else ""
+        found = self._by_topic.get(name)
+        if found is None:
+            found = self._by_topic[name] = self.config.for_topic(name)
+        return found
 
     def _ring_engine(self) -> None:
         self._engine.post(self._on_ring)
@@ -341,7 +361,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         return waiter
 
     def _leave(self, waiter: OneShot[None]) -> None:
-        if waiter in self._waiters:
+        with suppress(ValueError):  # Woken, and so taken out already.
             self._waiters.remove(waiter)
 
     def _try_send(
@@ -374,7 +394,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         if self._plain and many.headers is None:
             self._prepare(topic, None, None, None, partition, timestamp_ms)
             value, key = largest(many.values), largest(many.keys or [])
-            if value >= 0 and key >= 0 and value + key + 200 <= self.config.for_topic(topic).record_bytes:
+            if value >= 0 and key >= 0 and value + key + 200 <= self._options(topic).record_bytes:
                 return many
         records = [self._prepare(*many.row(at)) for at in range(len(many.values))]
         for record in records:
@@ -414,6 +434,9 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
     def _on_ring(self) -> None:
         """There is a new batch, or a staged record."""
         if self._forked:
+            return
+        if self._ended:
+            self._refuse_rest()
             return
         if self._sender is None:
             self._start()
@@ -459,7 +482,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
             return None
         led = [number for number, partition in enumerate(view.partitions) if partition.leader >= 0]
         return self.set_topic(
-            name, self.config.for_topic(name), len(view.partitions), led, self._random.randrange(len(view.partitions))
+            name, self._options(name), len(view.partitions), led, self._random.randrange(len(view.partitions))
         )
 
     def _look_at_staging(self) -> None:
@@ -484,7 +507,11 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 self._wanted.add(name)
                 cluster.want_topics([name])
             self._fail_staged(name, now - self.config.delivery_timeout, self._unknown_topic)
-        if self._staging.names() and self._stage_timer is None:
+        waiting = self._staging.names()
+        for name in [name for name in self._wanted if name not in waiting and self.topic(name) is None]:
+            self._wanted.remove(name)
+            cluster.unwant([name])
+        if waiting and self._stage_timer is None:
             period = min(max(self.config.delivery_timeout / 20, 0.01), 1.0)
             self._stage_timer = self._engine.loop.call_later(period, self._on_stage_timer)
 
@@ -496,58 +523,50 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
     def _unknown_topic(self, staged: Staged) -> FeliceError:
         assert self._cluster is not None
         name = staged.record.topic
-        view = self._cluster.metadata.topic(name)
-        if view is not None and view.error:
-            last = str(BrokerError(view.error, f"metadata of {name}"))
-        else:
-            last = str(self._cluster.health.last_error or "no answer yet")
         return DeadlineExceeded(
-            f"{name}: its partitions were not known within {self.config.delivery_timeout:g} s; last: {last}",
+            f"{name}: its partitions were not known within {self.config.delivery_timeout:g} s; "
+            f"{self._cluster.explain(name)}",
             hint="create the topic first, or check its name and the brokers' addresses",
         )
 
     def _unstage(self, topic: "Topic") -> None:
         """Move a topic's staged records into its batches, in order."""
+        refused: list[tuple[Batch, Staged, Exception]] = []
 
         def place(stand_in: "Batch", staged: Staged) -> None:
             try:
-                record = staged.record
-                if record.partition is None and topic.options.partitioner is not None:
-                    record = self._ask_partitioner(topic, record)
-                delivery = self._place(topic, record)
+                delivery = self._place(topic, self._with_partition(topic, staged.record))
                 stand_in.move(staged.index, *delivery._place())
+            except FeliceError as error:
+                refused.append((stand_in, staged, error))
             except Exception as error:
-                fault = error if isinstance(error, FeliceError) else UsageError(f"the partitioner failed: {error!r}")
-                self._engine.post(self._refuse, stand_in, staged.index, fault)
+                fault = UsageError(f"{topic.name}: the partitioner failed: {error!r}")
+                fault.__cause__ = error
+                refused.append((stand_in, staged, fault))
             finally:
                 self.charge(-staged.record.size())
 
         self._staging.move(topic.name, place, lambda: self.admit(topic))
+        if refused:
+            self._engine.post(self._refuse, topic.name, refused)
 
-    def _ask_partitioner(self, topic: "Topic", record: Record) -> Record:
-        count = len(topic.queues)
-        ask = topic.options.partitioner
-        assert ask is not None
-        chosen = ask(record.topic, record.key, record.value, count)
-        if not _is_whole(chosen) or not 0 <= chosen < count:
-            raise UsageError(
-                f"the partitioner returned {chosen!r} for {record.topic}", hint=f"it has partitions 0 to {count - 1}"
-            )
-        return record._replace(partition=chosen)
-
-    def _refuse(self, stand_in: "Batch", index: int, error: Exception) -> None:
-        """Fail one staged record."""
-        failed = stand_in.settle_one(index, error)
-        if not failed.looked:
-            self._failures.append(failed)
+    def _refuse(self, topic: str, refused: "list[tuple[Batch, Staged, Exception]]") -> None:
+        """Fail staged records of a topic."""
+        unseen = [
+            failed
+            for stand_in, staged, error in refused
+            if not (failed := stand_in.settle_one(staged.index, error)).looked
+        ]
+        for failed in unseen:
+            self._remember(failed)
+        if unseen:
+            self._report(topic, -1, len(unseen), unseen[0].error)
 
     def _fail_staged(self, name: str, before: float, reason: Callable[[Staged], FeliceError]) -> None:
         taken = self._staging.take(name, before)
-        for stand_in, staged in taken:
-            self.charge(-staged.record.size())
-            self._refuse(stand_in, staged.index, reason(staged))
+        self._refuse(name, [(stand_in, staged, reason(staged)) for stand_in, staged in taken])
         if taken:
-            self._report(name, -1, len(taken), reason(taken[0][1]))
+            self.charge(-sum(staged.record.size() for _, staged in taken))
             self._on_room()
 
     def _on_room(self) -> None:
@@ -556,16 +575,22 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
             self._wake_waiters()
 
     def _wake_waiters(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.set(None)
+        # One list for good, and each taken out by itself: whoever has just joined must not be left in a list that is
+        # looked at no more.
+        for _ in range(len(self._waiters)):
+            with suppress(IndexError):
+                self._waiters.pop(0).set(None)
 
     def _on_failure(self, batch: "Batch") -> None:
         """A batch failed and nobody has asked for its outcome yet."""
+        self._remember(batch)
+        self._report(batch.queue.topic, batch.queue.partition, len(batch), batch.error)
+
+    def _remember(self, failed: "Batch") -> None:
+        """Keep a failure that nobody has looked at, for `flush` and `close` to raise."""
         if len(self._failures) == FAILURES_KEPT:
             self._failures_forgotten += len(self._failures[0])
-        self._failures.append(batch)
-        self._report(batch.queue.topic, batch.queue.partition, len(batch), batch.error)
+        self._failures.append(failed)
 
     def _report(self, topic: str, partition: int, records: int, error: Any) -> None:
         self._events.emit(
@@ -593,7 +618,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         """Wait until all that was accepted before has its outcome."""
         if self._sender is None:
             return
-        async with asyncio.timeout(timeout) as limit:
+        async with asyncio.timeout(timeout):
             for name in self._staging.names():
                 last = self._staging.last(name)
                 if last is not None:
@@ -601,14 +626,12 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                     last[0].watch(last[1], _settler(moved), False)
                     last[0].hurry()
                     await moved
-            waits = []
-            for batch in self._sender.live():
-                done: asyncio.Future[None] = self._engine.loop.create_future()
-                batch.watch(len(batch) - 1, _settler(done), False)
-                waits.append(done)
-            for done in waits:
-                await done
-        assert not limit.expired()
+            # By way of a bulk handle, since a batch may be split meanwhile.
+            live = self._sender.live()
+            everything = BulkDelivery([Span(live, batch, 0, len(batch)) for batch in live], sum(map(len, live)))
+            settled: asyncio.Future[None] = self._engine.loop.create_future()
+            everything._watch(_settler(settled), looks=False)
+            await settled
 
     async def _flush(self, timeout: float) -> None:
         try:
@@ -657,19 +680,29 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 self._wake_waiters()
                 with suppress(TimeoutError):
                     await self._drain(timeout)
-                now = self._clock.monotonic()
-                for name in self._staging.names():
-                    self._fail_staged(name, now + 1, self._closed_before)
-                await self._sender.abandon()
+        finally:  # Also when whoever waits for it was interrupted.
+            self._ended = True
+            self._refuse_rest()
             if self._stage_timer is not None:
                 self._stage_timer.cancel()
+            if self._sender is not None:
+                await self._sender.close()
             if self._cluster is not None:
                 await self._cluster.close(max(deadline, self._clock.monotonic() + 0.5))
-        finally:
             self._wake_waiters()
             self._unfork()
             self._engine.unregister(self)
         self._raise_failures()
+
+    def _refuse_rest(self) -> None:
+        """Fail what is left when the producer has ended.
+
+        Also what comes later: from a thread that had passed the check of `send` before `close` was called.
+        """
+        for name in self._staging.names():
+            self._fail_staged(name, math.inf, self._closed_before)
+        if self._sender is not None:
+            self._sender.refuse()
 
     def _closed_before(self, staged: Staged) -> FeliceError:
         return ClosedError(f"{staged.record.topic}: the producer was closed before its partitions were known")

@@ -43,10 +43,12 @@ def exception(delivery: "Delivery", timeout: float | None) -> BaseException | No
     """Wait for a record's outcome and return its error, or None."""
     try:
         outcome(delivery, timeout)
-    except FeliceError as error:
-        if delivery.done():
-            return error
-        raise
+    except FeliceError:
+        # Not the error that came: it may tell of a wait that ended just before the outcome was there.
+        batch, _ = delivery._place()
+        if not batch.done:
+            raise
+        return batch.error
     return None
 
 
@@ -74,7 +76,7 @@ async def within(delivery: "Delivery", timeout: float | None) -> RecordMetadata:
 
 def _no_outcome(timeout: float | None) -> DeadlineExceeded:
     return DeadlineExceeded(
-        f"no outcome within {timeout:g} s", hint="the record is still on its way: its delivery_timeout decides"
+        f"no outcome within {timeout or 0:g} s", hint="the record is still on its way: its delivery_timeout decides"
     )
 
 
@@ -204,16 +206,19 @@ class BulkDelivery:
         """Tell whether every record has its outcome."""
         return self._unsettled() is None
 
-    def _watch(self, hook: Callable[[], None]) -> None:
-        """Call `hook()` when every record has its outcome."""
+    def _watch(self, hook: Callable[[], None], *, looks: bool = True) -> None:
+        """Call `hook()` when every record has its outcome; `looks`: somebody will look at all of them."""
 
         def next_one() -> None:
             left = self._unsettled()
             if left is None:
                 hook()
             else:
-                left[0].watch(left[1], next_one)
+                left[0].watch(left[1], next_one, looks)
 
+        if looks:
+            for batch, _, _ in self._places():
+                batch.looked = True
         next_one()
 
     def _hurry(self) -> None:
@@ -252,7 +257,10 @@ class BulkDelivery:
             settled: OneShot[None] = OneShot()
             self._watch(lambda: settled.set(None))
             self._hurry()
-            settled.wait(timeout)
+            try:
+                settled.wait(timeout)
+            except DeadlineExceeded:
+                raise _no_outcome(timeout) from None
         return self._ranges()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:

@@ -41,6 +41,9 @@ from felice.wire.records import BatchBuilder, Codec, read_records, stamp
 if TYPE_CHECKING:
     from felice.producer._accumulator import Accumulator, Batch, PartitionQueue
 
+Sent: TypeAlias = "tuple[Lane, Batch, bytes]"
+"""A batch that a request carries, and the ID that its topic had then."""
+
 Answer: TypeAlias = ProduceResponse.TopicProduceResponse.PartitionProduceResponse
 
 COMPRESS_HERE = 16 * 1024
@@ -90,6 +93,7 @@ class Sender:
         self._loop = asyncio.get_running_loop()
         self.closing = False
         """Whether open batches go without their linger."""
+        self._closed = False
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -113,6 +117,8 @@ class Sender:
 
     def _pump(self) -> None:
         self._pumping = False
+        if self._closed:
+            return
         now = self._clock.monotonic()
         for queue in self._accumulator.take_dirty():
             self._active[self._lane(queue)] = None
@@ -135,6 +141,7 @@ class Sender:
                 continue
             size = _size(batch)
             if picks.get(node) and sizes[node] + size > self._config.request_bytes:
+                self.wake()  # The next request takes it, if the window has room for one.
                 continue
             picks.setdefault(node, []).append((lane, batch))
             sizes[node] = sizes.get(node, 0) + size
@@ -177,7 +184,9 @@ class Sender:
             lane.topic_id = topic.topic_id
         if lane.begin_again and not lane.in_flight and not self._begin_again(lane):
             return None
-        leader = topic.partitions[lane.queue.partition].leader
+        if lane.sequence.restart and not lane.busy and lane.sequence.identity == self._identity:
+            self._bump("the sequence numbers of a failed batch are in doubt")
+        leader = self._leader(lane)
         if leader < 0:
             self._cluster.request_refresh(f"{lane.name} has no leader")
             return None
@@ -186,6 +195,11 @@ class Sender:
         if self._windows.get(leader, 0) >= self._config.max_in_flight:
             return None
         return leader
+
+    def _leader(self, lane: Lane) -> int:
+        """Return the node that leads the lane's partition, or -1."""
+        view = self._cluster.metadata.leader(lane.queue.topic, lane.queue.partition)
+        return -1 if view is None else view.leader
 
     # -- before a batch goes ---------------------------------------------------------------------------------------
 
@@ -207,10 +221,12 @@ class Sender:
         def finish(done: "asyncio.Future[Any]") -> None:
             lane.preparing = False
             if not done.cancelled():
-                if (error := done.exception()) is not None:
+                if batch.done:
+                    pass  # The producer was closed meanwhile.
+                elif (error := done.exception()) is not None:
                     lane.queue.sealed.popleft()
                     self._fail(lane, batch, FeliceError(f"{lane.name}: compression failed: {error!r}"))
-                elif not batch.done:
+                else:
                     self._compressed(lane, batch, done.result())
             self.wake()
 
@@ -231,12 +247,12 @@ class Sender:
         for lane, batch in chosen:
             lane.take(batch, node)
             if not batch.attempts:
-                self._stamp(lane, batch)
+                lane.sequence.stamp(batch, self._identity if self._config.idempotence else None)
             batch.attempts += 1
             batch.in_flight = True
         self._accumulator.finish([batch for _, batch in chosen])
         self._windows[node] = self._windows.get(node, 0) + 1
-        task = self._loop.create_task(self._exchange(node, chosen))
+        task = self._loop.create_task(self._exchange(node, [(lane, batch, lane.topic_id) for lane, batch in chosen]))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         for lane, _ in chosen:
@@ -245,12 +261,6 @@ class Sender:
             if not lane.idle:
                 self._active[lane] = None
                 self.wake()
-
-    def _stamp(self, lane: Lane, batch: "Batch") -> None:
-        sequence = lane.sequence
-        if sequence.restart and sequence.identity == self._identity:
-            self._bump("the sequence numbers of a failed batch are in doubt")
-        sequence.stamp(batch, self._identity if self._config.idempotence else None)
 
     def _begin_again(self, lane: Lane) -> bool:
         """Stamp everything that waits anew; nothing of the lane is in flight."""
@@ -276,14 +286,14 @@ class Sender:
             batch.in_doubt = False
         return True
 
-    def _request(self, chosen: "list[tuple[Lane, Batch]]", version: int) -> ProduceRequest:
+    def _request(self, chosen: "list[Sent]", version: int) -> ProduceRequest:
         topics: dict[str, ProduceRequest.TopicProduceData] = {}
-        for lane, batch in chosen:
+        for lane, batch, topic_id in chosen:
             queue = lane.queue
             topic = topics.get(queue.topic)
             if topic is None:
                 topic = topics[queue.topic] = (
-                    ProduceRequest.TopicProduceData(topic_id=lane.topic_id, partition_data=[])
+                    ProduceRequest.TopicProduceData(topic_id=topic_id, partition_data=[])
                     if version >= 13
                     else ProduceRequest.TopicProduceData(name=queue.topic, partition_data=[])
                 )
@@ -298,9 +308,9 @@ class Sender:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    async def _exchange(self, node: int, chosen: "list[tuple[Lane, Batch]]") -> None:
+    async def _exchange(self, node: int, chosen: "list[Sent]") -> None:
         """Send one request and settle its batches, whatever happens."""
-        known = all(any(lane.topic_id) for lane, _ in chosen)
+        known = all(any(topic_id) for _, _, topic_id in chosen)
         try:
             try:
                 response = await self._cluster.send(
@@ -314,35 +324,38 @@ class Sender:
                 )
             finally:
                 self._windows[node] -= 1
-                for _, batch in chosen:
+                for _, batch, _ in chosen:
                     batch.in_flight = False
+                    if batch.done:  # Given up while it was under way: only now are its bytes free.
+                        self._accumulator.release(batch)
+                        self._on_room()
         except FeliceError as error:
             self._cluster.request_refresh(f"producing to node {node}: {error}")
-            for lane, batch in chosen:
+            for lane, batch, _ in chosen:
                 self._retry(lane, batch, error, in_doubt=error.may_have_happened)
         except Exception as error:  # Ours: the batches must have an outcome all the same.
-            for lane, batch in chosen:
+            for lane, batch, _ in chosen:
                 fault = FeliceError(f"{lane.name}: {error!r} while sending", may_have_happened=True)
                 self._fail(lane, batch, fault, in_doubt=True)
             raise
         else:
             if response is None:
-                for lane, batch in chosen:
+                for lane, batch, _ in chosen:
                     self._deliver(lane, batch, -1, -1)
             else:
                 self._take_response(node, chosen, response)
         finally:
             self.wake()
 
-    def _take_response(self, node: int, chosen: "list[tuple[Lane, Batch]]", response: ProduceResponse) -> None:
+    def _take_response(self, node: int, chosen: "list[Sent]", response: ProduceResponse) -> None:
         answers: dict[tuple[str | bytes, int], Answer] = {}
         for topic in response.responses:
             for answer in topic.partition_responses:
                 answers[topic.name or topic.topic_id, answer.index] = answer
         stale = ""
-        for lane, batch in chosen:
+        for lane, batch, topic_id in chosen:
             queue = lane.queue
-            found = answers.get((queue.topic, queue.partition)) or answers.get((lane.topic_id, queue.partition))
+            found = answers.get((queue.topic, queue.partition)) or answers.get((topic_id, queue.partition))
             if found is None:
                 missing = FeliceError(f"node {node} did not answer for {lane.name}", may_have_happened=True)
                 self._retry(lane, batch, missing, in_doubt=True)
@@ -355,6 +368,8 @@ class Sender:
                     )
                 stale = f"{lane.name}: node {node} answered {found.error_code}"
             self._take_answer(lane, batch, found)
+            if found.error_code in STALE_METADATA and self._leader(lane) not in (-1, node):
+                lane.retry_at = 0.0  # Told by the answer or known by now: there is nothing to wait for.
         if stale:
             self._cluster.request_refresh(stale)
 
@@ -376,6 +391,10 @@ class Sender:
             case Verdict.BEGIN_AGAIN:
                 lane.begin_again = True
                 self._retry(lane, batch, error)
+            case Verdict.SPLIT if batch.in_doubt and self._config.idempotence:
+                # An earlier try may have been written, under a limit that was larger then: a part of it would not be
+                # known for a duplicate.
+                self._fail(lane, batch, error)
             case Verdict.SPLIT:
                 self._split(lane, batch)
             case Verdict.FAIL if code in (10, 18):
@@ -414,16 +433,22 @@ class Sender:
     def _fail(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:
         """Fail a batch for good; its numbers leave a hole unless it was the last one."""
         lane.come_back(batch)
+        in_doubt = in_doubt or batch.in_doubt
         if batch.attempts:
             last = batch.serial + len(batch) == lane.sequence.next_serial
-            lane.sequence.lost(batch, last, in_doubt or batch.in_doubt)
+            lane.sequence.lost(batch, last, in_doubt)
+        if in_doubt and not error.may_have_happened:
+            error = _own(error)
+            error.may_have_happened = True
+            error.message += "; an earlier try may have been written"
         self._settle(batch, -1, -1, error)
 
     def _settle(self, batch: "Batch", base_offset: int, append_time_ms: int, error: FeliceError | None) -> None:
         builder = batch.builder
         batch.settle(base_offset, append_time_ms, error)
-        self._accumulator.release(batch, builder)
-        self._on_room()
+        if not batch.in_flight:  # Otherwise its request refers to the buffer still: see `_exchange`.
+            self._accumulator.release(batch, builder)
+            self._on_room()
         if error is not None and not batch.looked:
             self._on_failure(batch)
 
@@ -435,17 +460,18 @@ class Sender:
         found = read_records(batch.payload, limit=2**31 - 1)
         middle = len(found) // 2
         for first, part in ((0, found[:middle]), (middle, found[middle:])):
-            builder = BatchBuilder(sum(_record_bytes(record) for record in part) + 61)
+            half = BatchBuilder(sum(_record_bytes(record) for record in part) + 61)
             for record in part:
-                builder.append(record.value, record.key, record.headers, record.timestamp_ms)
-            piece = self._accumulator.adopt(lane.queue, builder, batch.begun)
+                half.append(record.value, record.key, record.headers, record.timestamp_ms)
+            piece = self._accumulator.adopt(lane.queue, half, batch.begun)
             piece.serial = batch.serial + first
             piece.producer_id = batch.producer_id
             piece.producer_epoch = batch.producer_epoch
             if batch.base_sequence >= 0:
                 piece.base_sequence = (batch.base_sequence + first) & 0x7FFFFFFF
             piece.attempts = batch.attempts
-            piece.payload = builder.seal(
+            piece.in_doubt = batch.in_doubt
+            piece.payload = half.seal(
                 codec=codec,
                 level=options.compression_level,
                 producer_id=piece.producer_id,
@@ -455,7 +481,8 @@ class Sender:
             for index in range(len(part)):
                 batch.move(first + index, piece, index)
             lane.put_back(piece)
-        self._accumulator.release(batch, batch.builder)
+        builder, batch.payload = batch.builder, None
+        self._accumulator.release(batch, builder)
         self._active[lane] = None
         self._events.emit(
             BatchSplit(
@@ -549,22 +576,30 @@ class Sender:
 
     def _too_late(self, lane: Lane, batch: "Batch") -> DeadlineExceeded:
         doubt = batch.in_doubt or batch.in_flight
-        last = lane.last_error or self._cluster.health.last_error or "it has been waiting for a leader"
         return DeadlineExceeded(
             f"{lane.name}: not delivered within {self._config.delivery_timeout:g} s"
-            f"{', but may have been written' if doubt else ''}; last: {last}",
+            f"{', but may have been written' if doubt else ''}; {self._why(lane)}",
             may_have_happened=doubt,
         )
+
+    def _why(self, lane: Lane) -> str:
+        """Say what keeps a lane from being delivered."""
+        topic, partition = lane.queue.topic, lane.queue.partition
+        if self._leader(lane) < 0 or lane.last_error is None:
+            found = self._cluster.explain(topic, partition)
+            return found if lane.last_error is None or "; last: " in found else f"{found}; last: {lane.last_error}"
+        return f"last: {lane.last_error}"
 
     def _give_up(self, lane: Lane, error: FeliceError) -> None:
         """Fail all of a lane that is not in flight."""
         self._accumulator.seal(lane.queue)
         if lane.preparing:
             return
-        for batch in (*lane.waiting, *lane.queue.sealed):
-            self._fail(lane, batch, error)
+        left = [*lane.waiting, *lane.queue.sealed]
         lane.waiting.clear()
         lane.queue.sealed.clear()
+        for batch in left:
+            self._fail(lane, batch, _own(error))
 
     def live(self) -> "Iterable[Batch]":
         """Return every batch that has no outcome; open ones are sealed first."""
@@ -574,24 +609,28 @@ class Sender:
         self.wake()
         return [batch for lane in self._lanes for batch in (*lane.unsettled(), *lane.queue.sealed)]
 
-    async def abandon(self) -> None:
-        """Fail all that is left, and end every task."""
-        for batch_lane in self._lanes:
-            self._accumulator.seal(batch_lane.queue)
-            for batch in (*batch_lane.unsettled(), *batch_lane.queue.sealed):
+    def refuse(self) -> None:
+        """Fail all that has no outcome: the producer is closed."""
+        self._accumulator.seal_all()
+        for queue in self._accumulator.take_dirty():
+            self._lane(queue)
+        for lane in self._lanes:
+            left = [*lane.unsettled(), *lane.queue.sealed]
+            lane.waiting.clear()
+            lane.queue.sealed.clear()
+            for batch in left:
                 doubt = batch.in_doubt or batch.in_flight
-                self._fail(
-                    batch_lane,
-                    batch,
-                    ClosedError(
-                        f"{batch_lane.name}: the producer was closed before the record was delivered"
-                        f"{', but it may have been written' if doubt else ''}",
-                        may_have_happened=doubt,
-                    ),
-                    in_doubt=doubt,
+                said = ", but it may have been written" if doubt else ""
+                error = ClosedError(
+                    f"{lane.name}: the producer was closed before the record was delivered{said}; {self._why(lane)}",
+                    may_have_happened=doubt,
                 )
-            batch_lane.waiting.clear()
-            batch_lane.queue.sealed.clear()
+                self._fail(lane, batch, error, in_doubt=doubt)
+
+    async def close(self) -> None:
+        """Fail all that is left, and end every task."""
+        self._closed = True
+        self.refuse()
         for handle in (self._timer, self._sweep):
             if handle is not None:
                 handle.cancel()
@@ -611,3 +650,11 @@ def _record_bytes(record: Any) -> int:
     """Return the most that a record takes in a batch."""
     headers = sum(20 + 4 * len(name) + len(value or b"") for name, value in record.headers)
     return 36 + len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _own(error: FeliceError) -> FeliceError:
+    """Return an equal error that one batch has for itself."""
+    copy = type(error).__new__(type(error))
+    copy.__dict__.update(error.__dict__)
+    copy.args, copy.__cause__ = error.args, error.__cause__
+    return copy

@@ -55,8 +55,8 @@ class _Topic:
 class Staging:
     """The staged records of one producer."""
 
-    def __init__(self, stand_in: "Callable[[], Batch]") -> None:
-        """Take what makes a batch that stands for records until they have one of their own."""
+    def __init__(self, stand_in: "Callable[[str], Batch]") -> None:
+        """Take what makes a batch that stands for a topic's records until they have one of their own."""
         self._stand_in = stand_in
         self._topics: dict[str, _Topic] = {}
         self._lock = threading.RLock()
@@ -71,13 +71,12 @@ class Staging:
 
     def add(self, record: Record, now: float, admitted: Callable[[], bool]) -> "tuple[Batch, int] | None":
         """Stage a record, unless `admitted()` says that its topic has become known; then return None."""
-        fresh = self._stand_in()
+        topic = self._topics.get(record.topic) or _Topic(self._stand_in(record.topic))
         with self._lock:
             if admitted():
                 return None
-            topic = self._topics.get(record.topic)
-            if topic is None:
-                topic = self._topics[record.topic] = _Topic(fresh)
+            # Perhaps another one by now, or (from inside a finalizer) none any more: never replace one that is there.
+            topic = self._topics.setdefault(record.topic, topic)
             index = topic.stand_in.reserve()
             topic.records.append(Staged(index, record, now))
             return topic.stand_in, index
@@ -100,8 +99,9 @@ class Staging:
             with self._lock:
                 if not topic.records:
                     admit()
-                    del self._topics[name]
-                    return
+                    if not topic.records:  # As a finalizer may have staged one between the two lines above.
+                        del self._topics[name]
+                        return
                 staged = topic.records.popleft()
             place(topic.stand_in, staged)
 
