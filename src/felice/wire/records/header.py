@@ -13,6 +13,9 @@ __all__ = ["HEADER_BYTES", "BatchHeader", "read_header", "split"]
 HEADER_BYTES: Final = 61
 LENGTH_AND_OFFSET: Final = 12
 """The bytes in front of those that a batch's length counts."""
+MAGIC: Final = 2
+OLD_MAGIC: Final = (0, 1)
+MAGIC_AT: Final = 16
 
 _header = struct.Struct(">qiibIhiqqqhii")
 _offset_and_length = struct.Struct(">qi")
@@ -77,19 +80,19 @@ class BatchHeader:
 
 
 def read_header(buffer: Any, start: int = 0) -> BatchHeader:
-    """Read the header of the batch that begins at `start`. Raises WireError for another format than v2."""
-    if len(buffer) - start < HEADER_BYTES:
+    """Read the header of the batch that begins at `start`.
+
+    Raises CorruptBatch for one that cannot be, and WireError for another format than v2.
+    """
+    if not 0 <= start <= len(buffer) - HEADER_BYTES:
         raise CorruptBatch(f"{len(buffer) - start} bytes are no record batch", position=start)
     header = BatchHeader(*_header.unpack_from(buffer, start))
-    if header.magic != 2:
-        raise WireError(
-            f"a record batch of format {header.magic}",
-            position=start,
-            hint="formats 0 and 1 ended with Kafka 4; convert the topic with an older broker",
-        )
+    if header.magic != MAGIC:
+        raise _other_format(header.magic, start)
     if header.batch_length < HEADER_BYTES - LENGTH_AND_OFFSET:
         raise CorruptBatch(f"a record batch of {header.size} bytes", position=start)
-    if header.count < 0 or header.last_offset_delta < -1 or header.base_offset < 0:
+    # A cleaned batch may have fewer records than offsets, down to none, but it never has more.
+    if not 0 <= header.count <= header.last_offset_delta + 1 or header.last_offset_delta < 0 or header.base_offset < 0:
         raise CorruptBatch(
             f"a record batch at offset {header.base_offset} of {header.count} records"
             f" with a last offset delta of {header.last_offset_delta}",
@@ -101,16 +104,19 @@ def read_header(buffer: Any, start: int = 0) -> BatchHeader:
 
 
 def split(buffer: Any) -> list[tuple[BatchHeader, memoryview]]:
-    """Cut a record set into its batches. A last one that is not all there is left out, as brokers may send it."""
+    """Cut a record set into its batches. A last one that is not all there is left out, as brokers may send it.
+
+    Raises CorruptBatch and WireError as `read_header` does.
+    """
     view = memoryview(buffer)
     found: list[tuple[BatchHeader, memoryview]] = []
     start = 0
     while len(view) - start >= LENGTH_AND_OFFSET:
         _, length = _offset_and_length.unpack_from(view, start)
+        # Before the length is judged: formats 0 and 1 have shorter ones, and their magic byte in the same place.
+        if len(view) - start > MAGIC_AT and view[start + MAGIC_AT] in OLD_MAGIC:
+            raise _other_format(view[start + MAGIC_AT], start)
         if length < HEADER_BYTES - LENGTH_AND_OFFSET:
-            # Before anything else: formats 0 and 1 have their own lengths, and their magic byte in the same place.
-            if len(view) - start > 16 and view[start + 16] in (0, 1):
-                read_header(bytes(view[start:]).ljust(HEADER_BYTES, b"\0"))
             raise CorruptBatch(f"a record batch of {length + LENGTH_AND_OFFSET} bytes", position=start)
         if length + LENGTH_AND_OFFSET > len(view) - start:
             break
@@ -118,3 +124,11 @@ def split(buffer: Any) -> list[tuple[BatchHeader, memoryview]]:
         found.append((header, view[start : start + header.size]))
         start += header.size
     return found
+
+
+def _other_format(magic: int, position: int) -> WireError:
+    return WireError(
+        f"a record batch of format {magic}",
+        position=position,
+        hint="formats 0 and 1 ended with Kafka 4; convert the topic with an older broker",
+    )
