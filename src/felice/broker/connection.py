@@ -6,10 +6,10 @@ of it. Meanwhile it reads on, to notice a client that goes away, but only until 
 
 import asyncio
 import itertools
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable
-from logging import getLogger
 from typing import Any, TypeAlias
 
 from felice.broker.inbox import Inbox
@@ -23,7 +23,7 @@ Pieces: TypeAlias = list[bytes | memoryview]
 MOST_PIECES = 512
 """Pieces in one call of sendmsg; the kernel takes 1,024."""
 
-_log = getLogger("felice.broker")
+_log = logging.getLogger("felice.broker")
 
 
 class Cut:
@@ -132,8 +132,7 @@ class Connection:
             self.close()
             return
         except Hangup as reason:
-            _log.warning("connection from %s closed: %s", self.peer, reason)
-            self.close()
+            self._hang_up(reason)
             return
         if self._waiting:
             self._advance()
@@ -179,7 +178,8 @@ class Connection:
     def _hang_up(self, error: BaseException) -> None:
         """Close because of a request that cannot be answered."""
         if isinstance(error, Hangup):
-            _log.warning("connection from %s closed: %s", self.peer, error)
+            level = logging.DEBUG if error.wanted else logging.WARNING
+            _log.log(level, "connection from %s closed: %s", self.peer, error)
         else:
             _log.error("connection from %s closed: its request failed", self.peer, exc_info=error)
         self.close()

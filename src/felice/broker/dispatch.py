@@ -1,8 +1,8 @@
 """From a frame to its answer: reads the request, lets faults strike, finds the handler."""
 
 import asyncio
+import logging
 from collections.abc import Callable
-from logging import getLogger
 from typing import Any
 
 from felice.broker.call import Call, Handler
@@ -23,7 +23,7 @@ __all__ = ["Dispatcher"]
 
 API_VERSIONS = 18
 
-_log = getLogger("felice.broker")
+_log = logging.getLogger("felice.broker")
 
 
 class Dispatcher:
@@ -55,7 +55,7 @@ class Dispatcher:
             raise Hangup(f"its bytes make no sense: {error}") from error
         call = Call(self._cluster, self._node, header, request, self._loop)
         self._requests.note(call.api, call.version, self._node.id, call.client_id, header.correlation_id, len(frame))
-        if _log.isEnabledFor(10):
+        if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)
         if self._faults.active:
             call.faults = self._faults.strike(call, lambda: handler.partitions(call, request))
@@ -81,7 +81,7 @@ class Dispatcher:
                 case Action.HOLD:
                     await self._held(fault)
                 case Action.DROP:
-                    raise Hangup(f"a fault dropped {call.api}")
+                    raise Hangup(f"a fault dropped {call.api}", wanted=True)
         answer = self._apply(call, handler)
         if isinstance(answer, Later):
             answer = answer.finish(await answer.future)
@@ -90,7 +90,7 @@ class Dispatcher:
                 case Action.DELAY_ANSWER:
                     await asyncio.sleep(fault.seconds)
                 case Action.DROP_ANSWER:
-                    raise Hangup(f"a fault dropped the answer to {call.api}")
+                    raise Hangup(f"a fault dropped the answer to {call.api}", wanted=True)
                 case Action.CUT if isinstance(answer, list):
                     return Cut(_first_part(answer, fault.keep))
         return answer

@@ -33,4 +33,11 @@ class Refused(Exception):
 
 
 class Hangup(Exception):
-    """The connection is closed without an answer, as Kafka does with what it cannot read."""
+    """The connection is closed without an answer, as Kafka does with what it cannot read.
+
+    It is worth a warning, unless it was `wanted`: a fault's doing.
+    """
+
+    def __init__(self, reason: str, *, wanted: bool = False) -> None:
+        super().__init__(reason)
+        self.wanted = wanted
