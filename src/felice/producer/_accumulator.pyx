@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, nonecheck=True, initializedcheck=False
 # cython: embedsignature=True, embedsignature.format=clinic, binding=False
 """The accumulator: where a caller's records become batches (compiled; `_accumulator_plain` is its twin).
 
@@ -104,7 +104,8 @@ cdef class Batch:
     def place(self, int32_t index):
         """Return the batch that holds the record now, and its index there."""
         cdef Batch batch = self
-        while batch.moved is not None and batch.moved[index] is not None:
+        # `moved` may be shorter than the batch: records are staged behind those that have moved on.
+        while batch.moved is not None and index < PyList_GET_SIZE(batch.moved) and batch.moved[index] is not None:
             batch, index = batch.moved[index]
         return batch, index
 
@@ -314,7 +315,7 @@ cdef class Accumulator:
 
     cdef inline object c_offer(self, topic, value, key, headers, partition, timestamp_ms):
         cdef PyObject* found
-        if topic is not self._last_name:
+        if topic is not self._last_name or topic is None:
             if type(topic) is not str:
                 return C_NOT_PLAIN
             found = PyDict_GetItemWithError(self._topics, topic)

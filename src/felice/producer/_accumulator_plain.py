@@ -119,7 +119,8 @@ class Batch:
     def place(self, index: int) -> "tuple[Batch, int]":
         """Return the batch that holds the record now, and its index there."""
         batch = self
-        while batch.moved is not None and (found := batch.moved[index]) is not None:
+        # `moved` may be shorter than the batch: records are staged behind those that have moved on.
+        while batch.moved is not None and index < len(batch.moved) and (found := batch.moved[index]) is not None:
             batch, index = found
         return batch, index
 
