@@ -4,6 +4,7 @@ No lock, as in `cluster/handoff`: the ends of a `deque` are atomic, and the two 
 """
 
 from collections import deque
+from contextlib import suppress
 
 from felice.cluster.handoff import OneShot
 from felice.consumer.shelf import Chunk, Partition
@@ -36,6 +37,11 @@ class Outbox:
         """Let the reader have something, and wake it if it waits."""
         self.ready.append(item)
         self.ring()
+
+    def withdraw(self, error: FeliceError) -> None:
+        """Take back an error that is one no more, if the reader has not had it."""
+        with suppress(ValueError):
+            self.ready.remove(error)
 
     def ring(self) -> None:
         """Wake the reader if it waits."""

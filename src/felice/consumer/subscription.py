@@ -58,6 +58,7 @@ class Subscription:
         self._counts: dict[str, int] = {}  # how many partitions of a topic there have been
         self._absent: set[str] = set()  # topics that were asked for and not there
         self._missing: dict[str | TopicPartition, float] = {}  # since when
+        self._told: dict[str | TopicPartition, FeliceError] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._unwatch: Callable[[], None] | None = None
 
@@ -128,11 +129,14 @@ class Subscription:
         for what in watched:
             error = self._problem(what)
             if error is None:
+                self._withdraw(what)
                 continue
             since = self._missing.get(what, now)
             hopeless = isinstance(error, BrokerError) and error.code in HOPELESS and what not in self._missing
             if hopeless or now - since >= self._patience:
+                self._withdraw(what)
                 self._outbox.announce(error)
+                self._told[what] = error
                 since = now  # the reader is told again, should it go on regardless
             missing[what] = since
             due = min(due, since + self._patience)
@@ -142,6 +146,11 @@ class Subscription:
             self._timer = None
         if missing:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, due - now), self._look_for_missing)
+
+    def _withdraw(self, what: str | TopicPartition) -> None:
+        """Take back what the reader has not been told yet."""
+        if what in self._told:
+            self._outbox.withdraw(self._told.pop(what))
 
     def _problem(self, what: str | TopicPartition) -> FeliceError | None:
         """Say what is wrong with a topic or partition; None where nothing is, or nothing is known yet."""
