@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False, auto_pickle=False
 """Batches and messages, compiled; `_batch_plain` is the twin that says the same in plain Python.
 
 Theory of operation. A `Reader` is given the bytes of one partition as they came (`add`), and turns some of them into a

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, nonecheck=True, initializedcheck=False
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True, nonecheck=True, initializedcheck=False, auto_pickle=False
 # cython: embedsignature=True, embedsignature.format=clinic, binding=False
 """The accumulator: where a caller's records become batches (compiled; `_accumulator_plain` is its twin).
 

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False, auto_pickle=False
 # cython: embedsignature=True, embedsignature.format=clinic, binding=False
 """Record batches v2 to and from bytes (compiled; `_records_plain` is its twin).
 
