@@ -2,8 +2,11 @@
 
 import os
 import random
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from felice.broker import Broker
 
 BASE_SEED = int(os.environ.get("FELICE_SEED") or random.SystemRandom().randrange(2**32))
 
@@ -19,3 +22,24 @@ def seed(request: pytest.FixtureRequest) -> int:
     made = random.Random(f"{BASE_SEED}:{request.node.nodeid}").randrange(2**32)
     print(f"seed={made} (FELICE_SEED={BASE_SEED})")
     return made
+
+
+@pytest.fixture
+def make_broker() -> Iterator[Callable[..., Broker]]:
+    """Make embedded brokers, of `Broker`'s own arguments; they are closed at the end."""
+    made: list[Broker] = []
+
+    def make(**options: object) -> Broker:
+        options.setdefault("auto_create", False)
+        made.append(Broker(**options).start())  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.close()
+
+
+@pytest.fixture
+def broker(make_broker: Callable[..., Broker]) -> Broker:
+    """Return a fresh broker of one node with a topic `letters` of four partitions; it creates none by itself."""
+    return make_broker(topics={"letters": 4})

@@ -21,6 +21,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.list cimport PyList_GET_SIZE
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
@@ -336,6 +337,7 @@ cdef class Accumulator:
         cdef bytes packed = None
         cdef PyObject* batch = NULL
         cdef int32_t index = 0
+        cdef int overflow = 0
         cdef Delivery delivery
         if headers is not None:
             if type(headers) is not list and type(headers) is not tuple:
@@ -347,8 +349,8 @@ cdef class Accumulator:
         if timestamp_ms is not None:
             if type(timestamp_ms) is not int:
                 return C_NOT_PLAIN
-            stamped = timestamp_ms
-            if stamped < 0:
+            stamped = PyLong_AsLongLongAndOverflow(timestamp_ms, &overflow)
+            if stamped < 0:  # Also where it does not fit.
                 return C_NOT_PLAIN
         else:
             stamped = self.c_now()

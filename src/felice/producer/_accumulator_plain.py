@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from felice.clock import Clock
 from felice.config import TopicConfig
+from felice.errors import UsageError
 from felice.producer import delivery as _delivery
 from felice.types import RecordMetadata
 from felice.wire._records_plain import BatchBuilder, murmur2, stamp
@@ -719,12 +720,15 @@ def _headers_size(headers: Any) -> int:
     """Return the most that these headers take, or -1 where they are not all (str, bytes or None)."""
     if type(headers) is not list and type(headers) is not tuple:
         return -1
-    total = 5
+    total = 5 if headers else 0
     for header in headers:
         if type(header) is not tuple or len(header) != 2:
             return -1
         name, value = header
         if type(name) is not str or not (value is None or type(value) is bytes):
             return -1
-        total += 10 + 4 * len(name) + len(value or b"")
+        try:
+            total += 10 + len(name.encode("utf-8", "surrogateescape")) + len(value or b"")
+        except UnicodeEncodeError:
+            raise UsageError(f"the name of a header, {name!r}, is not Unicode") from None
     return total
