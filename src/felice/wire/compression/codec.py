@@ -56,7 +56,7 @@ def compress(codec: Codec, data: Any, level: int | None = None) -> bytes:
     """
     if level is None:
         level = _DEFAULTS.get(codec, 0)
-    elif level not in codec.levels:
+    elif type(level) is not int or level not in codec.levels:
         levels = codec.levels
         known = f"{codec.name.lower()} has levels {levels[0]} to {levels[-1]}" if levels else "it has none"
         raise ConfigError(f"level {level!r} of {codec.name.lower()}", hint=known)
