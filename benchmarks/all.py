@@ -30,77 +30,76 @@ RUNS = (
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One number of a cell."""
+
+    name: str
+    unit: str
+    scale: float
+    digits: int
+    more_is_better: bool = False
+
+    def show(self, values: list[float]) -> str:
+        """Write the median of the rounds with its unit."""
+        return f"{statistics.median(values) * self.scale:,.{self.digits}f} {self.unit}"
+
+    def advantage(self, ours: list[float], theirs: list[float]) -> str:
+        """Write how many times better ours is, the median over the rounds."""
+        rounds = zip(ours, theirs, strict=True)
+        return f"{statistics.median(a / b if self.more_is_better else b / a for a, b in rounds):.1f}"
+
+
+RATE, CPU = Figure("rate", "M/s", 1e-6, 2, more_is_better=True), Figure("cpu", "ns", 1e9, 0)
+SHARE, P50, START = Figure("share", "%", 100, 2), Figure("p50", "ms", 1e3, 2), Figure("seconds", "ms", 1e3, 0)
+
+
+@dataclass(frozen=True)
 class Line:
-    """One line of the README's table: what is compared, and the cases of felice and the peers."""
+    """One line of the README's table: what is compared, and the cases of felice and of its peers."""
 
     label: str
     run: str
-    metric: str
+    figures: tuple[Figure, ...]
     felice: str
-    confluent: str = ""
-    aiokafka: str = ""
-    kafka_python: str = ""
+    peers: tuple[str, str, str]
     size: int = 100
-    scale: float = 1e-6
-    unit: str = "M/s"
-    digits: int = 2
 
     def cells(self, report: dict[str, Any]) -> list[str]:
-        """Give the line's cells: felice's figure, then each peer's with felice's advantage over it."""
-        ours = self._median(report, self.felice)
-        cells = [self.label, self._show(ours)]
-        for case in (self.confluent, self.aiokafka, self.kafka_python):
-            theirs = self._median(report, case) if case else None
-            if theirs is None or ours is None:
-                cells.append("-" if theirs is None else self._show(theirs))
-            else:
-                advantage = ours / theirs if self.unit == "M/s" else theirs / ours
-                cells.append(f"{self._show(theirs)} ({advantage:.1f} ×)")
-        return cells
+        """Give the line's cells: felice's figures, then each peer's with felice's advantage over it."""
+        rows = {row["case"]: row["figures"] for row in report["rows"] if row["size"] == self.size and not row["failed"]}
+        return [self.label, self._cell(rows, self.felice), *(self._cell(rows, peer) for peer in self.peers)]
 
-    def _median(self, report: dict[str, Any], case: str) -> float | None:
-        for row in report["rows"]:
-            if (row["case"], row["size"]) == (case, self.size) and not row["failed"]:
-                return statistics.median(row["figures"][self.metric])
-        return None
-
-    def _show(self, figure: float | None) -> str:
-        return "-" if figure is None else f"{figure * self.scale:,.{self.digits}f} {self.unit}"
-
-
-def _pairs(what: str, run: str, felice: str, confluent: str, aiokafka: str, kafka_python: str, size: int) -> list[Line]:
-    """Make two lines of one comparison: by wall, and by CPU."""
-    peers = {"confluent": confluent, "aiokafka": aiokafka, "kafka_python": kafka_python}
-    return [
-        Line(f"{what}, {size} B", run, "rate", felice, **peers, size=size),
-        Line(f"{what}, {size} B, CPU", run, "cpu", felice, **peers, size=size, scale=1e9, unit="ns", digits=0),
-    ]
+    def _cell(self, rows: dict[str, dict[str, list[float]]], case: str) -> str:
+        ours, found = rows.get(self.felice), rows.get(case)
+        if found is None:
+            return "-"
+        cell = ", ".join(figure.show(found[figure.name]) for figure in self.figures)
+        if ours is None or case == self.felice:
+            return cell
+        times = ", ".join(figure.advantage(ours[figure.name], found[figure.name]) for figure in self.figures)
+        return f"{cell} (× {times})"
 
 
 PRODUCE = ("confluent produce", "aiokafka send_batch", "kafka-python send")
 CONSUME = ("confluent consume(1000)", "aiokafka getmany", "kafka-python poll")
 LATENCY = ("confluent produce, flush", "aiokafka send_and_wait", "kafka-python send, get")
+IDLE = ("confluent poll", "aiokafka getmany", "kafka-python poll")
+IMPORT = ("confluent: import Producer, Consumer", "aiokafka: the same", "kafka-python: the same")
 LINES = [
-    line
+    Line(f"{what}, {size} B", run, (RATE, CPU), felice, peers, size)
     for size in (100, 1000)
-    for line in (
-        *_pairs("`send`", "produce-null", "felice send", *PRODUCE, size),
-        *_pairs("`send_many`", "produce-null", "felice send_many", *PRODUCE, size),
-        *_pairs("`send`, Apache Kafka", "produce-kafka", "felice send", *PRODUCE, size),
-        *_pairs("`values()`", "consume-null", "felice poll, values()", *CONSUME, size),
-        *_pairs("messages", "consume-null", "felice poll, messages", *CONSUME, size),
-        *_pairs("messages, Apache Kafka", "consume-kafka", "felice poll, messages", *CONSUME, size),
+    for what, run, felice, peers in (
+        ("`send`", "produce-null", "felice send", PRODUCE),
+        ("`send_many`", "produce-null", "felice send_many", PRODUCE),
+        ("`send` to Apache Kafka", "produce-kafka", "felice send", PRODUCE),
+        ("`values()`", "consume-null", "felice poll, values()", CONSUME),
+        ("messages", "consume-null", "felice poll, messages", CONSUME),
+        ("messages from Apache Kafka", "consume-kafka", "felice poll, messages", CONSUME),
     )
 ] + [
-    Line("one record awaited, p50", "latency-kafka", "p50", "felice send_and_wait", *LATENCY, 100, 1e3, "ms"),
-    Line(
-        *("a waiting consumer", "idle-embedded", "share", "felice poll"),
-        *("confluent poll", "aiokafka getmany", "kafka-python poll", 0, 100, "% CPU"),
-    ),
-    Line(
-        *("import producer and consumer", "start-none", "seconds", "felice: the same"),
-        *("confluent: import Producer, Consumer", "aiokafka: the same", "kafka-python: the same", 0, 1e3, "ms", 0),
-    ),
+    Line("one record awaited, Apache Kafka, median", "latency-kafka", (P50,), "felice send_and_wait", LATENCY),
+    Line("a waiting consumer's CPU", "idle-embedded", (SHARE,), "felice poll", IDLE, 0),
+    Line("importing producer and consumer", "start-none", (START,), "felice: the same", IMPORT, 0),
 ]
 
 
@@ -109,6 +108,7 @@ def table() -> str:
     reports = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     lines = ["| | felice | confluent-kafka | aiokafka | kafka-python |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(line.cells(reports[line.run]))} |" for line in LINES if line.run in reports]
+    lines += ["", "In brackets: how many times better felice is, by wall clock and by the client's CPU per record."]
     machine = next(iter(reports.values()))["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     lines += ["", f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}; {versions}."]
