@@ -31,7 +31,11 @@ static inline uint32_t felice_crc_plain(uint32_t crc, const uint8_t *data, size_
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <nmmintrin.h>
+#if defined(__clang_major__) && __clang_major__ >= 14 /* where the instruction is a feature of its own */
+#define FELICE_CRC_FAST __attribute__((target("sse4.2,crc32")))
+#else
 #define FELICE_CRC_FAST __attribute__((target("sse4.2")))
+#endif
 #define FELICE_CRC_FOUND __builtin_cpu_supports("sse4.2")
 #define FELICE_CRC_WORD(crc, word) _mm_crc32_u64(crc, word)
 #define FELICE_CRC_BYTE(crc, byte) _mm_crc32_u8((uint32_t)(crc), byte)
