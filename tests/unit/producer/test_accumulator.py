@@ -1,85 +1,18 @@
-"""The accumulator, compiled and plain: partitions, batches, the budget, and callers who come from anywhere at any time."""
+"""The accumulator, compiled and plain: which partition, what is taken, and how batches come about."""
 
-import gc
-import random
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from accumulators import HEADER, MEGABYTE, RECORD, SMALLEST, everything, make, options, put, where, written
 from felice.clock import SystemClock
-from felice.config import ProducerConfig, TopicConfig
-from felice.errors import FeliceError, UsageError
-from felice.producer import _accumulator, _accumulator_plain
-from felice.wire.records import murmur2, read_records
+from felice.errors import UsageError
+from felice.wire.records import Codec, check, murmur2, read_records
 
-MEGABYTE = 1 << 20
-SMALLEST = 1024
-"""A fresh batch's buffer."""
-RECORD = 36
-"""The most that a record's own fields take."""
-HEADER = 61
-
-
-@pytest.fixture(params=[_accumulator, _accumulator_plain], ids=["compiled", "plain"])
-def twin(request: pytest.FixtureRequest) -> ModuleType:
-    found: ModuleType = request.param
-    return found
-
-
-def options(**changes: Any) -> TopicConfig:
-    return ProducerConfig(bootstrap_servers="nowhere:1", **changes).for_topic("letters")
-
-
-def make(
-    twin: ModuleType,
-    *,
-    partitions: int = 4,
-    limit: int = 64 * MEGABYTE,
-    ring: Callable[[], object] = lambda: None,
-    **changes: Any,
-) -> tuple[Any, Any]:
-    """Make an accumulator that knows one topic, `letters`; return both."""
-    accumulator = twin.Accumulator(limit, ring, SystemClock())
-    known = accumulator.set_topic("letters", options(**changes), partitions, range(partitions), 0)
-    accumulator.admit(known)
-    return accumulator, known
-
-
-def put(accumulator: Any, value: Any = b"x", key: Any = None, partition: Any = None, **rest: Any) -> Any:
-    return accumulator.offer("letters", value, key, rest.get("headers"), partition, rest.get("timestamp_ms"))
-
-
-def where(delivery: Any) -> int:
-    """Return the partition that a record has been put into."""
-    batch, _ = delivery._place()
-    number: int = batch.queue.partition
-    return number
-
-
-def written(accumulator: Any, batch: Any) -> list[tuple[bytes | None, bytes | None, int]]:
-    """Return what a reader of the batch sees: values, keys, timestamps."""
-    accumulator.finish([batch])
-    return [(record.value, record.key, record.timestamp_ms) for record in read_records(batch.payload)]
-
-
-def everything(accumulator: Any) -> list[bytes | None]:
-    """Seal and read all that is in the accumulator."""
-    accumulator.seal_all()
-    found = []
-    for known in accumulator.topics():
-        for queue in known.queues:
-            for batch in queue.sealed:
-                found += [value for value, _, _ in written(accumulator, batch)]
-    return found
-
-
-# -- partitions ---------------------------------------------------------------------------------------------------
+# -- partitions -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -103,7 +36,7 @@ def test_records_without_a_key_fill_one_batch_before_the_next_partition_gets_one
     """Sticky by batch: the partition changes exactly when a batch is full, and all take turns."""
     accumulator, known = make(twin, batch_bytes=2000)
     partitions = [where(put(accumulator, b"v" * 300)) for _ in range(40)]
-    changes = [b for a, b in zip(partitions, partitions[1:], strict=False) if a != b]
+    changes = [b for a, b in pairwise(partitions) if a != b]
     runs = len(changes) + 1
     assert runs == sum(len(queue.sealed) + bool(queue.open) for queue in known.queues)
     assert len(set(changes[:4])) == 4
@@ -174,7 +107,7 @@ def test_a_topic_is_learnt_once_even_before_callers_find_it(twin: ModuleType) ->
     assert where(put(accumulator, partition=1)) == 1
 
 
-# -- what is taken ------------------------------------------------------------------------------------------------
+# -- what is taken ----------------------------------------------------------------------------------------------------
 
 
 def test_a_record_is_written_as_it_was_given(twin: ModuleType) -> None:
@@ -225,7 +158,7 @@ NOT_PLAIN: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("wrong", NOT_PLAIN, ids=str)
 def test_what_is_not_plain_is_left_to_the_slow_way_and_changes_nothing(twin: ModuleType, wrong: dict[str, Any]) -> None:
-    """Only exact bytes, lists of (str, bytes) and whole numbers are taken here; the rest is somebody else's to judge."""
+    """Only exact bytes, lists of (str, bytes) and whole numbers are taken here; the rest is judged elsewhere."""
     accumulator, known = make(twin)
     assert put(accumulator, **wrong) == twin.NOT_PLAIN
     assert accumulator.used == 0
@@ -270,7 +203,7 @@ def test_a_record_above_the_limit_is_told_apart(twin: ModuleType) -> None:
     assert isinstance(put(accumulator, b"x" * (1000 - RECORD - HEADER)), twin.Delivery)
 
 
-# -- batches ------------------------------------------------------------------------------------------------------
+# -- batches ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_is_sealed_when_the_next_record_does_not_fit(twin: ModuleType) -> None:
@@ -351,8 +284,6 @@ def test_sealed_batches_keep_the_order_of_the_sends(twin: ModuleType) -> None:
 
 def test_finishing_stamps_each_batch_with_its_own_numbers(twin: ModuleType) -> None:
     """A hundred batches finished together carry their own producer ID, epoch and sequence, and right checksums."""
-    from felice.wire.records import check
-
     accumulator, known = make(twin, partitions=100)
     batches = []
     for n in range(100):
@@ -368,8 +299,6 @@ def test_finishing_stamps_each_batch_with_its_own_numbers(twin: ModuleType) -> N
 
 def test_a_compressed_batch_is_stamped_once_and_charged_for_what_it_takes(twin: ModuleType) -> None:
     """Its plain bytes are let go, and the budget counts the compressed ones."""
-    from felice.wire.records import Codec, check
-
     accumulator, known = make(twin, partitions=1)
     for _ in range(100):
         put(accumulator, b"a" * 500)
@@ -388,7 +317,7 @@ def test_a_compressed_batch_is_stamped_once_and_charged_for_what_it_takes(twin: 
     assert accumulator.used == 0
 
 
-# -- many at once -------------------------------------------------------------------------------------------------
+# -- many at once -----------------------------------------------------------------------------------------------------
 
 
 def test_many_records_have_one_span_a_run(twin: ModuleType) -> None:
@@ -450,401 +379,3 @@ def test_the_longest_item_of_a_column(twin: ModuleType) -> None:
     assert twin.largest([None, b"abc", b""]) == 3
     assert twin.largest([b"abc", "text"]) == -1
     assert twin.largest([bytearray(b"x")]) == -1
-
-
-# -- the budget ---------------------------------------------------------------------------------------------------
-
-
-def test_the_budget_is_never_passed(twin: ModuleType, seed: int) -> None:
-    """Row 47: whatever sizes come, `used` stays below the limit, with the pool on top of it too."""
-    rng = random.Random(seed)
-    limit = 600_000
-    accumulator, known = make(twin, partitions=50, limit=limit, batch_bytes=200_000)
-    refused = 0
-    for _ in range(4000):
-        taken = put(accumulator, b"x" * rng.choice((10, 100, 3000, 40_000)), partition=rng.randrange(50))
-        if taken == twin.NO_ROOM:
-            refused += 1
-            accumulator.seal_all()
-            for queue in known.queues:
-                while queue.sealed and rng.random() < 0.5:
-                    batch = queue.sealed.popleft()
-                    builder = batch.builder
-                    batch.settle(0)
-                    accumulator.release(batch, builder)
-        assert accumulator.used <= limit
-        assert accumulator.used + accumulator.pooled <= limit
-    assert refused > 10
-
-
-def test_a_long_linger_with_many_partitions_does_not_lock_the_budget(twin: ModuleType) -> None:
-    """Row 47: when the room is out because every partition has reserved a little, sealing all makes room again."""
-    accumulator, known = make(twin, partitions=200, limit=65536)
-    taken = 0
-    while isinstance(put(accumulator, partition=taken % 200), twin.Delivery):
-        taken += 1
-    assert taken >= 60
-    assert accumulator.seal_all() > 0
-    for queue in known.queues:
-        while queue.sealed:
-            batch = queue.sealed.popleft()
-            batch.settle(0)
-            accumulator.release(batch)
-    assert accumulator.used == 0
-    assert isinstance(put(accumulator), twin.Delivery)
-
-
-def test_nothing_is_left_of_a_settled_accumulator(twin: ModuleType) -> None:
-    """Each byte that was taken from the budget is given back, once, however often a batch is released."""
-    accumulator, known = make(twin, batch_bytes=5000)
-    for n in range(300):
-        put(accumulator, b"y" * n)
-    accumulator.seal_all()
-    for queue in known.queues:
-        while queue.sealed:
-            batch = queue.sealed.popleft()
-            batch.settle(0)
-            accumulator.release(batch)
-            accumulator.release(batch)
-    assert accumulator.used == 0
-
-
-def test_what_waits_elsewhere_is_charged(twin: ModuleType) -> None:
-    """Staged records take from the same budget."""
-    accumulator, _ = make(twin, limit=65536)
-    accumulator.charge(65000)
-    assert put(accumulator, b"x" * 1000) == twin.NO_ROOM
-    accumulator.charge(-65000)
-    assert isinstance(put(accumulator, b"x" * 1000), twin.Delivery)
-
-
-def test_a_record_that_was_promised_a_place_gets_one_whatever_the_budget_says(twin: ModuleType) -> None:
-    """Staged records were charged before: they may not be stuck between two rooms. Others have the limit meanwhile."""
-    accumulator, known = make(twin, limit=65536, record_bytes=1000)
-    accumulator.charge(65536)
-    assert isinstance(accumulator.place_record(known, b"x" * 5000, None, None, 2, 7), twin.Delivery)
-    assert put(accumulator, partition=3) == twin.NO_ROOM
-    assert put(accumulator, b"x" * 2000) == twin.TOO_LARGE
-    assert accumulator.limit == 65536
-    assert accumulator.place_record(known, b"x", None, None, 9, 7) == twin.BAD_PARTITION
-
-
-def test_an_adopted_batch_is_in_the_budget_and_in_no_queue(twin: ModuleType) -> None:
-    """The halves of a split batch are charged until they are released."""
-    from felice.wire.records import BatchBuilder
-
-    accumulator, known = make(twin)
-    builder = BatchBuilder(2000) if twin is _accumulator else _accumulator_plain.BatchBuilder(2000)
-    builder.append(b"x" * 100)
-    batch = accumulator.adopt(known.queues[0], builder, 1.5)
-    assert (len(batch), batch.begun, batch.state) == (1, 1.5, twin.SEALED)
-    assert accumulator.used == batch.charge > 0
-    assert not known.queues[0].sealed
-    accumulator.release(batch, builder)
-    assert accumulator.used == 0
-
-
-def test_row_20_a_buffer_that_somebody_refers_to_is_not_used_again() -> None:
-    """Large buffers are kept for reuse, but not while a request holds a view of them (the compiled twin's pool)."""
-    accumulator, known = make(_accumulator, partitions=1)
-    for _ in range(300):
-        put(accumulator, b"x" * 1000)
-    accumulator.seal_all()
-    (batch,) = known.queues[0].sealed
-    accumulator.finish([batch])
-    held, builder = memoryview(batch.payload), batch.builder
-    before = bytes(held)
-    batch.settle(0)
-    accumulator.release(batch, builder)
-    assert accumulator.pooled == 0
-    for _ in range(300):
-        put(accumulator, b"y" * 1000)
-    assert bytes(held) == before
-    second = known.queues[0].open
-    accumulator.seal_all()
-    second_builder = second.builder
-    second.settle(0)
-    accumulator.release(second, second_builder)
-    assert accumulator.pooled == second_builder.capacity
-
-
-def test_a_partition_that_gets_less_reserves_less() -> None:
-    """What a large batch had reserved is not reserved for ever after it (the compiled twin reserves ahead)."""
-    accumulator, known = make(_accumulator, partitions=1)
-    for _ in range(500):
-        put(accumulator, b"x" * 1000)
-    accumulator.seal_all()
-    for _ in range(12):
-        put(accumulator)
-        accumulator.seal_all()
-    assert known.queues[0].sealed[-1].charge == SMALLEST
-
-
-# -- outcomes -----------------------------------------------------------------------------------------------------
-
-
-def test_every_delivery_of_a_batch_is_settled_in_one_step(twin: ModuleType) -> None:
-    """Offsets count from the batch's first; the timestamp is the record's own, or the broker's."""
-    accumulator, known = make(twin, partitions=1)
-    deliveries = [put(accumulator, timestamp_ms=n) for n in range(5)]
-    assert not any(delivery.done() for delivery in deliveries)
-    known.queues[0].open.settle(100)
-    assert all(delivery.done() for delivery in deliveries)
-    assert [d.result(0) for d in deliveries] == [("letters", 0, 100 + n, n) for n in range(5)]
-    assert deliveries[0].exception(0) is None
-
-
-def test_the_brokers_own_timestamp_is_told(twin: ModuleType) -> None:
-    """Where the topic stamps on append, the records' timestamps are the broker's."""
-    accumulator, known = make(twin, partitions=1)
-    delivery = put(accumulator, timestamp_ms=5)
-    known.queues[0].open.settle(0, 777)
-    assert delivery.result(0).timestamp_ms == 777
-
-
-def test_without_acks_the_offset_is_not_known(twin: ModuleType) -> None:
-    """-1 and not a guess."""
-    accumulator, known = make(twin, partitions=1)
-    put(accumulator)
-    delivery = put(accumulator)
-    known.queues[0].open.settle(-1)
-    assert delivery.result(0).offset == -1
-
-
-def test_a_batch_has_one_outcome(twin: ModuleType) -> None:
-    """The first one counts; a later one changes nothing."""
-    accumulator, known = make(twin, partitions=1)
-    delivery = put(accumulator)
-    batch = known.queues[0].open
-    batch.settle(-1, -1, FeliceError("lost"))
-    batch.settle(3)
-    assert batch.state == twin.FAILED
-    assert str(delivery.exception(0)) == "lost"
-    with pytest.raises(FeliceError, match="lost"):
-        delivery.result(0)
-
-
-def test_hooks_run_once_when_it_is_settled_and_at_once_afterwards(twin: ModuleType) -> None:
-    """Each is called exactly once."""
-    accumulator, known = make(twin, partitions=1)
-    put(accumulator)
-    batch = known.queues[0].open
-    called: list[str] = []
-    batch.watch(0, lambda: called.append("before"))
-    assert called == []
-    batch.settle(0)
-    assert called == ["before"]
-    batch.watch(0, lambda: called.append("after"))
-    batch.settle(0)
-    assert called == ["before", "after"]
-
-
-def test_a_failure_is_looked_at_only_by_those_who_say_so(twin: ModuleType) -> None:
-    """A watcher for flush does not count as somebody who will see the error."""
-    accumulator, known = make(twin, partitions=1)
-    put(accumulator)
-    batch = known.queues[0].open
-    batch.watch(0, lambda: None, False)
-    assert not batch.looked
-    batch.watch(0, lambda: None)
-    assert batch.looked
-
-
-def test_a_moved_record_has_the_outcome_of_its_new_batch(twin: ModuleType) -> None:
-    """Deliveries, hooks and hurry all follow: those of that record, and no others."""
-    accumulator, known = make(twin, partitions=1)
-    stand_in = twin.Batch()
-    deliveries = [twin.deliver(stand_in, stand_in.reserve(), 5) for _ in range(3)]
-    called: list[int] = []
-    for n in range(3):
-        stand_in.watch(n, lambda n=n: called.append(n))
-    stand_in.hurry()
-    target = put(accumulator)._place()[0]
-    for _ in range(2):
-        put(accumulator)
-    stand_in.move(0, target, 2)
-    stand_in.move(2, target, 0)
-    assert target.wanted
-    assert target.looked
-    target.settle(10)
-    assert sorted(called) == [0, 2]
-    assert [d.done() for d in deliveries] == [True, False, True]
-    assert deliveries[0].result(0).offset == 12
-    assert deliveries[2].result(0).offset == 10
-    failed = stand_in.settle_one(1, FeliceError("no place"))
-    assert failed.looked
-    assert str(deliveries[1].exception(0)) == "no place"
-    assert sorted(called) == [0, 1, 2]
-
-
-def test_a_record_that_moves_twice_is_found(twin: ModuleType) -> None:
-    """Staged, then batched, then split: the delivery still says where it ended."""
-    accumulator, known = make(twin, partitions=1)
-    stand_in = twin.Batch()
-    delivery = twin.deliver(stand_in, stand_in.reserve(), 5)
-    second, _ = put(accumulator)._place()
-    stand_in.move(0, second, 0)
-    accumulator.seal_all()
-    third, _ = put(accumulator)._place()
-    second.move(0, third, 0)
-    assert delivery._place() == (third, 0)
-    assert stand_in.place(0) == (third, 0)
-    third.settle(44)
-    assert delivery.result(0) == ("letters", 0, 44, 5)
-
-
-# -- callers from anywhere ----------------------------------------------------------------------------------------
-
-
-class Sends:
-    """Sends when it is collected, as a user's object might; makes a cycle, so that only the collector frees it."""
-
-    def __init__(self, send: Callable[[], object]) -> None:
-        self.send = send
-        self.me = self
-
-    def __del__(self) -> None:
-        self.send()
-
-
-@pytest.fixture
-def busy_collector() -> Iterator[None]:
-    """Have the garbage collector run at (nearly) every allocation."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.set_threshold(1)
-    yield
-    gc.set_threshold(*before)
-    gc.collect()
-
-
-@pytest.mark.usefixtures("busy_collector")
-def test_a_finalizer_may_send_from_inside_a_send(twin: ModuleType) -> None:
-    """It neither deadlocks nor tears a batch, and both records are there, once each."""
-    accumulator, _ = make(twin, batch_bytes=700)
-    sent: list[tuple[bytes, Any]] = []
-
-    def send(value: bytes) -> None:
-        sent.append((value, put(accumulator, value, key=value[:1], headers=[("h", b"1")])))
-
-    for n in range(600):
-        Sends(lambda n=n: send(b"f%d" % n))
-        send(b"s%d" % n)
-    gc.collect()
-    assert len(sent) == 1200
-    assert all(isinstance(delivery, twin.Delivery) for _, delivery in sent)
-    assert sorted(filter(None, everything(accumulator))) == sorted(value for value, _ in sent)
-    for value, delivery in sent:
-        batch, index = delivery._place()
-        assert read_records(batch.payload)[index].value == value
-
-
-@pytest.mark.usefixtures("busy_collector")
-def test_a_finalizer_may_send_from_inside_a_bulk_send(twin: ModuleType) -> None:
-    """The spans of the bulk send still cover its own records and no others."""
-    accumulator, _ = make(twin, batch_bytes=700)
-    sent = 0
-
-    def send() -> None:
-        nonlocal sent
-        sent += 1
-        put(accumulator, b"finalizer")
-
-    values = [b"v%d" % n for n in range(400)]
-    spans: list[Any] = []
-    at = 0
-    while at < len(values):
-        Sends(send)
-        taken, reason = accumulator.offer_many("letters", values[: at + 40], None, None, None, None, at, spans)
-        assert (taken, reason) == (at + 40, 0)
-        at = taken
-    gc.collect()
-    assert sent == 10
-    found = everything(accumulator)
-    assert sorted(filter(None, found)) == sorted([*values, *[b"finalizer"] * 10])
-    mine = [
-        read_records(batch.payload)[index].value
-        for span in spans
-        for batch, index in (span.batch.place(n) for n in range(span.first, span.first + span.count))
-    ]
-    assert mine == values
-
-
-def test_a_signal_handler_may_send_from_inside_a_send(twin: ModuleType) -> None:
-    """It interrupts the main thread's sends at any point, and nothing is lost or torn."""
-    accumulator, _ = make(twin, batch_bytes=700)
-    expected: list[bytes] = []
-
-    def on_signal(*_: object) -> None:
-        value = b"h%d" % len(expected)
-        expected.append(value)
-        assert isinstance(put(accumulator, value), twin.Delivery)
-
-    before = signal.signal(signal.SIGALRM, on_signal)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-    try:
-        n = 0
-        while n < 2000 or len(expected) < 2010:
-            value = b"s%d" % n
-            expected.append(value)
-            put(accumulator, value)
-            n += 1
-            if n % 500 == 0 and n > 200_000:
-                break
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert sorted(filter(None, everything(accumulator))) == sorted(expected)
-
-
-def test_threads_that_share_an_accumulator_lose_nothing(twin: ModuleType, seed: int) -> None:
-    """Eight threads send, singly and in bulk, while one takes and settles as the engine does: all is there, in order."""
-    accumulator, known = make(twin, partitions=3, batch_bytes=3000, limit=300_000)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    rows = 1500
-    taken: dict[int, list[bytes]] = {0: [], 1: [], 2: []}
-    running = True
-
-    def engine() -> None:
-        while running or accumulator.used:
-            dirty = accumulator.take_dirty()
-            for queue in dirty or known.queues:
-                if not running or accumulator.used > 200_000:
-                    accumulator.seal(queue)
-                while queue.sealed:
-                    batch = queue.sealed.popleft()
-                    taken[queue.partition] += [value for value, _, _ in written(accumulator, batch) if value]
-                    builder = batch.builder
-                    batch.settle(0)
-                    accumulator.release(batch, builder)
-
-    def caller(name: int) -> None:
-        rng = random.Random(seed + name)
-        n = 0
-        while n < rows:
-            if rng.random() < 0.2:
-                values = [b"%d:%d" % (name, m) for m in range(n, min(n + 20, rows))]
-                at = 0
-                while at < len(values):
-                    at, _ = accumulator.offer_many("letters", values, None, None, name % 3, None, at, [])
-                n += len(values)
-            elif isinstance(put(accumulator, b"%d:%d" % (name, n), partition=name % 3), twin.Delivery):
-                n += 1
-
-    threads = [threading.Thread(target=caller, args=(name,)) for name in range(8)]
-    worker = threading.Thread(target=engine)
-    worker.start()
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-    finally:
-        running = False
-        worker.join(60)
-        sys.setswitchinterval(before)
-    assert accumulator.used == 0
-    for name in range(8):
-        mine = [int(value.split(b":")[1]) for value in taken[name % 3] if value.startswith(b"%d:" % name)]
-        assert mine == list(range(rows))

@@ -169,6 +169,4 @@ def test_a_single_record_that_is_too_large_fails() -> None:
 
 def test_without_idempotence_an_unknown_sequence_error_is_final() -> None:
     """A producer that sends no sequences cannot begin them anew."""
-    assert (
-        verdict(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, records=2, oldest=True, idempotent=False) is Verdict.FAIL
-    )
+    assert verdict(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, records=2, oldest=True, idempotent=False) is Verdict.FAIL
