@@ -14,7 +14,7 @@ SOURCE = Path(felice.__file__).parent
 
 FIRST = {"errors", "error_codes", "types", "events", "config", "clock", "native"}
 ROOMS = {
-    **{room: FIRST for room in FIRST},
+    **dict.fromkeys(FIRST, FIRST),
     "wire": FIRST,
     "cluster": FIRST | {"wire"},
     "producer": FIRST | {"wire", "cluster"},

@@ -65,9 +65,7 @@ def test_the_faces_have_the_same_names_and_arguments(face: type, async_face: typ
     """What waits in the sync face is awaited in the async face, and nothing else differs."""
 
     def table(cls: type) -> dict[str, str]:
-        return {
-            name: shape(getattr(cls, name)) if callable(found) else "a property" for name, found in members(cls)
-        }
+        return {name: shape(getattr(cls, name)) if callable(found) else "a property" for name, found in members(cls)}
 
     assert table(face) == table(async_face)
     assert shape(face) == shape(async_face)

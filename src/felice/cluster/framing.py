@@ -3,7 +3,14 @@
 A frame is four bytes of length and that many bytes. Small frames come many at a time into one buffer that is reused,
 and are copied out of it. A frame that does not fit is given a buffer of its own as soon as its length is known, and the
 rest of it is received straight into that, so that a large answer is never copied.
+
+Fresh memory of some megabytes costs more than what is received into it: the system zeroes it page by page. So the
+buffers of large frames are kept, and used again once nobody looks at them any more. Who does holds a reference, and
+that can be counted; a small frame says that the stream has gone quiet, and lets one of them go.
 """
+
+import sys
+from typing import Final
 
 from felice.errors import WireError
 
@@ -14,6 +21,15 @@ SCRATCH = 64 * 1024
 
 TRUSTED = 8 * 1024 * 1024
 """Bytes allocated on the word of a length alone; a longer frame's buffer grows as its bytes come in."""
+
+SPARE_FROM = 128 * 1024
+"""Buffers from this size on are kept for further frames."""
+
+SPARES = 8
+"""How many buffers are kept; those beyond are the memory allocator's again."""
+
+UNSEEN: Final = 3
+"""The references to a kept buffer that nobody looks at: the list of spares, a variable, and `getrefcount` itself."""
 
 _GREETINGS = (
     (b"HTTP", "HTTP", "this is the port of a web server"),
@@ -30,7 +46,7 @@ _GREETINGS = (
 class FrameReader:
     """Cuts a stream of bytes into frames."""
 
-    __slots__ = ("_filled", "_frame", "_limit", "_pending", "_scratch", "_seen", "_size")
+    __slots__ = ("_filled", "_frame", "_limit", "_pending", "_scratch", "_seen", "_size", "_spares")
 
     def __init__(self, limit: int) -> None:
         """Take the largest length of a frame that is accepted, in bytes."""
@@ -40,12 +56,13 @@ class FrameReader:
         self._frame: bytearray | None = None  # the large frame under way, ...
         self._size = 0  # ... its length, ...
         self._filled = 0  # ... and how much of it is there
+        self._spares: list[bytearray] = []
         self._seen = False  # whether a first frame's length has been believed
 
     def buffer(self) -> memoryview:
         """Return where to receive next; never empty. It must not be kept."""
         if self._frame is not None:
-            return memoryview(self._frame)[self._filled :]
+            return memoryview(self._frame)[self._filled : self._size]
         return self._scratch[self._pending :]
 
     @property
@@ -68,7 +85,24 @@ class FrameReader:
                 frame.extend(bytes(min(self._size - self._filled, self._filled)))
             return []
         self._frame = None
-        return [memoryview(frame)]
+        return [memoryview(frame)[: self._size]]
+
+    def _room(self, size: int) -> bytearray:
+        """Return a buffer for a frame that has begun: a kept one that nobody looks at, or a new one."""
+        spares = self._spares
+        for at in range(len(spares)):  # Not `enumerate`, whose own tuple would hold a reference.
+            spare = spares[at]
+            if len(spare) >= size and sys.getrefcount(spare) == UNSEEN:
+                # To the end: what comes free first is found first.
+                spares.append(spares.pop(at))
+                return spare
+        if not SPARE_FROM <= size <= TRUSTED:
+            return bytearray(size)
+        room = bytearray(-(-size // SPARE_FROM) * SPARE_FROM)  # Rounded up: the next frame has another size.
+        spares.append(room)
+        if len(spares) > SPARES:
+            del spares[0]
+        return room
 
     def _cut(self, end: int) -> list[memoryview]:
         """Cut the first `end` bytes of the scratch buffer into frames."""
@@ -83,8 +117,10 @@ class FrameReader:
             start, at = at + 4, at + 4 + size
             if at <= end:
                 frames.append(memoryview(bytes(scratch[start:at])))
+                if self._spares:
+                    del self._spares[0]
                 continue
-            self._frame = bytearray(min(size, max(TRUSTED, end - start)))
+            self._frame = self._room(min(size, max(TRUSTED, end - start)))
             self._size = size
             self._filled = end - start
             self._frame[: self._filled] = scratch[start:end]

@@ -114,3 +114,46 @@ def test_row_13_a_length_that_cannot_be_is_refused(size: int) -> None:
 
 def test_an_empty_frame_is_a_frame() -> None:
     assert feed(FrameReader(1000), framed(b"", b"x"), [3]) == [b"", b"x"]
+
+
+def receive(reader: FrameReader, body: bytes) -> memoryview:
+    """Let one frame come in through the reader's own buffers and return it as it is handed out."""
+    data = framed(body)
+    frames: list[memoryview] = []
+    while data:
+        buffer = reader.buffer()
+        count = min(len(buffer), len(data))
+        buffer[:count] = data[:count]
+        data = data[count:]
+        del buffer
+        frames += reader.received(count)
+    (frame,) = frames
+    return frame
+
+
+def test_row_20_a_buffer_is_used_again_only_when_nobody_looks_at_it() -> None:
+    """As long as any view of a frame is held, even a part of a part, its bytes stay; then the memory is reused."""
+    reader = FrameReader(1 << 20)
+    first = receive(reader, b"a" * 300_000)
+    where = id(first.obj)
+    part = first[1000:2000][10:20]
+    del first
+    second = receive(reader, b"b" * 300_000)
+    assert id(second.obj) != where
+    assert part == b"a" * 10
+    del part
+    third = receive(reader, b"c" * 250_000)
+    assert id(third.obj) == where
+    assert third == b"c" * 250_000
+    assert second == b"b" * 300_000
+
+
+def test_buffers_are_let_go_when_the_stream_goes_quiet() -> None:
+    """Each small frame gives one kept buffer back to the system, and there are never more than a few."""
+    reader = FrameReader(1 << 20)
+    held = [receive(reader, b"x" * 200_000) for _ in range(framing.SPARES + 5)]
+    assert len(reader._spares) == framing.SPARES
+    for left in reversed(range(framing.SPARES)):
+        receive(reader, b"small")
+        assert len(reader._spares) == left
+    assert all(frame == b"x" * 200_000 for frame in held)
