@@ -13,8 +13,9 @@ faulthandler.enable()
 module = importlib.import_module(sys.argv[1])
 rng = random.Random(int(sys.argv[2]))
 from felice.broker import Broker  # nothing of it is used: its import loads what the modules refer to
-junk = [None, 0, -1, 1, 2**31, 2**63 - 1, -(2**63), 2**70, 1.5, "", "x", b"", b"x" * 100, bytearray(70), memoryview(b"abc"),
-        [], [None], [1], {}, {"a": 1}, (), (1, 2), object(), len, True, Exception("x"), iter([]), lambda *a, **k: 1]
+junk = [None, 0, -1, 1, 2**31, 2**63 - 1, -(2**63), 2**70, 1.5, "", "x", b"", b"x" * 100, bytearray(70)]
+junk += [[], [None], [1], {}, {"a": 1}, (), (1, 2), object(), len, True, Exception("x"), iter([]), memoryview(b"abc")]
+junk.append(lambda *a, **k: 1)
 made = []
 calls = 0
 
@@ -22,7 +23,7 @@ def attempt(function):
     global calls
     for size in (0, 1, 2, 3, 4, 6):
         for _ in range(6):
-            arguments = [rng.choice(junk + made) if made and rng.random() < 0.5 else rng.choice(junk) for _ in range(size)]
+            arguments = [rng.choice(made if made and rng.random() < 0.3 else junk) for _ in range(size)]
             try:
                 result = function(*arguments)
                 calls += 1
