@@ -156,7 +156,7 @@ NOT_PLAIN: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", NOT_PLAIN, ids=str)
+@pytest.mark.parametrize("wrong", NOT_PLAIN)
 def test_what_is_not_plain_is_left_to_the_slow_way_and_changes_nothing(twin: ModuleType, wrong: dict[str, Any]) -> None:
     """Only exact bytes, lists of (str, bytes) and whole numbers are taken here; the rest is judged elsewhere."""
     accumulator, known = make(twin)

@@ -303,7 +303,6 @@ STRIDED = memoryview(bytes(8))[::2]
         ((b"v", None, None, 2**70), UsageError),
         ((b"v", None, None, -(2**70)), UsageError),
     ],
-    ids=repr,
 )
 def test_a_record_that_cannot_be_is_refused_and_changes_nothing(
     twin: ModuleType, wrong: tuple[Any, ...], error: type[Exception]
