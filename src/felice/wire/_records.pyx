@@ -80,17 +80,28 @@ cdef int parse_records(
     return 0 if at == limit else count + 1
 
 
-def crc32c(data, uint32_t value=0):
+cdef int64_t within(object number, int64_t least, int64_t most, str name) except? -2:
+    """Return a whole number between two bounds, which are part of the range."""
+    cdef int overflow = 0
+    if not isinstance(number, int):
+        raise TypeError(f"{name} is a number, not {type(number).__name__}")
+    cdef int64_t found = PyLong_AsLongLongAndOverflow(number, &overflow)
+    if overflow or found < least or found > most:
+        raise UsageError(f"{name}={number} is not between {least} and {most}")
+    return found
+
+
+def crc32c(data, value=0):
     """Return the CRC-32C of a buffer, going on from `value`."""
     cdef Py_buffer view
-    cdef uint32_t crc
+    cdef uint32_t crc = <uint32_t>within(value, 0, 0xFFFFFFFF, "value")
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         if view.len < LARGE:
-            crc = felice_crc32c(value, view.buf, view.len)
+            crc = felice_crc32c(crc, view.buf, view.len)
         else:
             with nogil:
-                crc = felice_crc32c(value, view.buf, view.len)
+                crc = felice_crc32c(crc, view.buf, view.len)
     finally:
         PyBuffer_Release(&view)
     return crc
@@ -108,17 +119,6 @@ def _crc32c_by_tables(data, uint32_t value=0):
 def murmur2(bytes key not None):
     """Return the hash by which the Java client chooses a key's partition, as an unsigned number of 32 bits."""
     return felice_murmur2(<const uint8_t*>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
-
-
-cdef int64_t within(object number, int64_t least, int64_t most, str name) except? -2:
-    """Return a whole number between two bounds, which are part of the range."""
-    cdef int overflow = 0
-    if not isinstance(number, int):
-        raise TypeError(f"{name} is a number, not {type(number).__name__}")
-    cdef int64_t found = PyLong_AsLongLongAndOverflow(number, &overflow)
-    if overflow or found < least or found > most:
-        raise UsageError(f"{name}={number} is not between {least} and {most}")
-    return found
 
 
 @cython.no_gc

@@ -25,11 +25,6 @@ _numbers = struct.Struct(">qhi")
 _crc = _length = struct.Struct(">I")
 
 
-def crc32c(data: Any, value: int = 0) -> int:
-    """Return the CRC-32C of a buffer, going on from `value`."""
-    return int(_crc32c(data, value))
-
-
 def within(number: int, least: int, most: int, name: str) -> int:
     """Return a whole number between two bounds, which are part of the range."""
     if not isinstance(number, int):
@@ -37,6 +32,11 @@ def within(number: int, least: int, most: int, name: str) -> int:
     if not least <= number <= most:
         raise UsageError(f"{name}={number} is not between {least} and {most}")
     return number
+
+
+def crc32c(data: Any, value: int = 0) -> int:
+    """Return the CRC-32C of a buffer, going on from `value`."""
+    return int(_crc32c(data, within(value, 0, 0xFFFFFFFF, "value")))
 
 
 def murmur2(key: bytes) -> int:
