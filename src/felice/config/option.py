@@ -61,7 +61,7 @@ def check_names(cls: type, given: Mapping[str, object], allowed: tuple[str, ...]
     names = allowed if allowed is not None else tuple(f.name for f in fields(cls))
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 3, 0.5) or _by_kafka_key(cls, name) or sorted(names)
+            near = _by_kafka_key(cls, name) or difflib.get_close_matches(name, names, 3, 0.5) or sorted(names)
             raise ConfigError(f"there is no option {name!r}", hint="there is " + ", ".join(near))
 
 

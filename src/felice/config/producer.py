@@ -78,6 +78,11 @@ class ProducerConfig(ClientConfig):
                 f"buffer_bytes={self.buffer_bytes} with batch_bytes={self.batch_bytes}",
                 hint="give room for two batches at least",
             )
+        if self.linger >= self.delivery_timeout:
+            raise ConfigError(
+                f"linger={self.linger!r} with delivery_timeout={self.delivery_timeout!r}",
+                hint="a batch that lingers must have time left to be delivered",
+            )
         self._check_level()
         if self.partitioner is not None and not callable(self.partitioner):
             raise ConfigError(
