@@ -11,7 +11,7 @@ from felice.consumer.start import Timestamp
 if TYPE_CHECKING:
     from felice.consumer._batch import Batch, Message
 else:
-    _batch = native.pick("felice.consumer._batch")
-    Batch, Message = _batch.Batch, _batch.Message
+    _native = native.pick("felice.consumer._batch")  # not `_batch`: that is the submodule's own name here
+    Batch, Message = _native.Batch, _native.Message
 
 __all__ = ["AsyncConsumer", "Batch", "Consumer", "Message", "OffsetAndTimestamp", "Timestamp"]

@@ -4,8 +4,8 @@ import random
 from types import ModuleType
 
 from accumulators import SMALLEST, make, put
-from felice.producer import _accumulator, _accumulator_plain
-from felice.wire.records import BatchBuilder
+from felice.producer import _accumulator
+from felice.wire import _records, _records_plain
 
 
 def test_the_budget_is_never_passed(twin: ModuleType, seed: int) -> None:
@@ -85,7 +85,7 @@ def test_a_record_that_was_promised_a_place_gets_one_whatever_the_budget_says(tw
 def test_an_adopted_batch_is_in_the_budget_and_in_no_queue(twin: ModuleType) -> None:
     """The halves of a split batch are charged until they are released."""
     accumulator, known = make(twin)
-    builder = BatchBuilder(2000) if twin is _accumulator else _accumulator_plain.BatchBuilder(2000)
+    builder = (_records if twin is _accumulator else _records_plain).BatchBuilder(2000)
     builder.append(b"x" * 100)
     batch = accumulator.adopt(known.queues[0], builder, 1.5)
     assert (len(batch), batch.begun, batch.state) == (1, 1.5, twin.SEALED)
