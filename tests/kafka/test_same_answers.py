@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from asking import Asker, new_run
 from cluster import KafkaCluster
 from questions import QUESTIONS
 
+from asking import Asker, new_run
 from felice.broker import Broker
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import Asker, comparable
-
 from felice.wire.messages.describe_configs import DescribeConfigsRequest
 from questions.asked import question
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import Asker, comparable
-
 from felice.wire.frames import encode_request
 from felice.wire.messages.api_versions import ApiVersionsRequest
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest

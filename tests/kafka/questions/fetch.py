@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import NOW, Asker, batch, comparable
-
 from felice.wire.messages.fetch import FetchRequest
 from questions.asked import question
 

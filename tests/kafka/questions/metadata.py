@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import Asker, comparable
-
 from felice.wire.messages.metadata import MetadataRequest
 from questions.asked import question
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import NOW, Asker, batch, comparable
-
 from felice.wire.messages.delete_records import DeleteRecordsRequest
 from felice.wire.messages.list_offsets import ListOffsetsRequest
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest

@@ -4,7 +4,6 @@ import gzip
 from typing import Any
 
 from asking import NOW, Asker, batch, comparable, record
-
 from questions.asked import question
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import Asker, batch, comparable, new_run
-
 from felice.wire.messages.init_producer_id import InitProducerIdRequest
 from questions.asked import question
 

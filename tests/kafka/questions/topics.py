@@ -3,7 +3,6 @@
 from typing import Any
 
 from asking import Asker, batch, comparable
-
 from felice.wire.messages.create_topics import CreateTopicsRequest
 from felice.wire.messages.delete_topics import DeleteTopicsRequest
 from questions.asked import question
