@@ -7,8 +7,7 @@ from typing import Any, Final, NamedTuple
 from felice.consumer._view_plain import Batch, Row, make_batch
 from felice.errors import CorruptBatch, WireError
 from felice.types import TimestampType
-from felice.wire._records_plain import _parse as parse_records
-from felice.wire._records_plain import crc32c
+from felice.wire._records_plain import crc32c, parse_records
 from felice.wire.compression import Codec, decompress
 
 __all__ = ["Reader", "scan"]

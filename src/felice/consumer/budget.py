@@ -1,20 +1,20 @@
 """How much memory the fetched bytes of one client may take. Runs on the engine; pure.
 
 Counted is what is really held: an answer's records are views of the frame that they came in, and a frame is in memory
-as long as one of its views is. So a frame is counted whole until its last view is given back. A batch that the user has
-been handed is the user's, and no longer counted.
+as long as one of its views is. So its records are all counted until the last view is given back. A batch that the user
+has been handed is the user's, and no longer counted.
 """
 
 __all__ = ["Budget", "Frame"]
 
 
 class Frame:
-    """The memory of one answer, shared by the pieces of it that wait to be read."""
+    """The records of one answer, which share its memory and wait to be read."""
 
     __slots__ = ("pieces", "size")
 
     def __init__(self, size: int) -> None:
-        """Take its size in bytes; no piece is taken from it yet."""
+        """Take the size of all its records in bytes; no piece is taken from it yet."""
         self.size = size
         self.pieces = 0
 

@@ -293,7 +293,7 @@ class Fetcher:
     def arrive(self, flight: Flight, answer: FetchResponse, node_id: int) -> None:
         """Take an answer."""
         self.budget.cancel(flight.reserved)
-        frames: dict[int, Frame] = {}
+        frame = Frame(sum(len(data.records or b"") for topic in answer.responses for data in topic.partitions))
         for topic in answer.responses:
             for data in topic.partitions:
                 if topic.topic:
@@ -304,7 +304,7 @@ class Fetcher:
                     continue  # of a partition that we have not asked for: no reason to trust it, none to complain
                 partition = flight.partitions[index]
                 if partition.flight is flight and partition.shelf is flight.shelves[index]:
-                    self._take(partition, flight.wants[index], data, answer, node_id, frames)
+                    self._take(partition, flight.wants[index], data, answer, node_id, frame)
         flight.land()
         if self._outbox.starved:
             self.drain()
@@ -326,12 +326,12 @@ class Fetcher:
         data: FetchResponse.PartitionData,
         answer: FetchResponse,
         node_id: int,
-        frames: dict[int, Frame],
+        frame: Frame,
     ) -> None:
         """Take one partition's part of an answer."""
         match judge(data.error_code):
             case Verdict.TAKE:
-                self._take_records(partition, want, data, frames)
+                self._take_records(partition, want, data, frame)
                 return
             case Verdict.RESET if partition.replica == node_id:
                 # A follower may lag behind; only the leader knows what is in the log (KIP-392).
@@ -370,9 +370,7 @@ class Fetcher:
         partition.replica = -1
         self.place(partition)
 
-    def _take_records(
-        self, partition: Partition, want: Want, data: FetchResponse.PartitionData, frames: dict[int, Frame]
-    ) -> None:
+    def _take_records(self, partition: Partition, want: Want, data: FetchResponse.PartitionData, frame: Frame) -> None:
         partition.tries = 0
         partition.high_watermark = data.high_watermark
         partition.last_stable = data.last_stable_offset
@@ -388,10 +386,6 @@ class Fetcher:
         if whole == 0 or (following == want.offset and need >= 0):
             self._nothing_whole(partition, want, whole, need)
             return
-        owner = records.obj
-        frame = frames.get(id(owner))
-        if frame is None:
-            frame = frames[id(owner)] = Frame(len(owner))
         aborted = None
         if self._committed and data.aborted_transactions:
             aborted = [(each.producer_id, each.first_offset) for each in data.aborted_transactions]
