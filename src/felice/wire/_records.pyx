@@ -451,6 +451,10 @@ cdef span_t measure(const uint8_t* base, Py_ssize_t size, int64_t count) noexcep
     return span
 
 
+# What a named tuple's own constructor calls; that one is written in Python and costs more than all the rest.
+cdef object make_tuple = tuple.__new__
+
+
 def decode(payload, header):
     """Return the records of a payload, unpacked and without the batch's header, which is the other argument.
 
@@ -485,13 +489,13 @@ def decode(payload, header):
                 if add_overflows(base_timestamp, row.timestamp_delta):
                     raise CorruptBatch(f"a timestamp of {count} records is beyond 64 bits")
                 timestamp = base_timestamp + row.timestamp_delta
-            found.append(Record(
+            found.append(make_tuple(Record, (
                 base_offset + row.offset_delta,
                 timestamp,
                 field(base + row.key_at, row.key_len),
                 field(base + row.value_at, row.value_len),
                 unpack_headers(base + row.headers_at, row.headers_len) if row.headers_len > 1 else (),
-            ))
+            )))
             index += 1
         check_end(index, count, limit - at if at != NULL else -1, view.len)
     finally:
