@@ -39,8 +39,9 @@ test-live: $(VENV)/.test $(VENV)/.demo  ## Run the tests of the package's surfac
 kafka-jars: $(VENV)/.test  ## Fetch Apache Kafka through Maven (54 MB, once)
 	@$(RUN) tests/kafka/jars.py
 
+# Without its cache, for that does not notice when a module moves and the order of imports changes with it.
 check: $(VENV)/.test  ## Check style and types
-	$(VENV)/bin/ruff check --no-cache .  # what is imported from where is not in its cache's keys
+	$(VENV)/bin/ruff check --no-cache .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
