@@ -8,7 +8,7 @@ goes, and the end is kept in order.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -809,11 +809,15 @@ def _plain_headers(given: Any) -> list[Header] | None:
     if not given:
         return None
     hint = 'give a series of (str, bytes or None), as [("trace", b"1")]'
-    if isinstance(given, str | bytes):
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise UsageError(f"headers={given!r}", hint=hint)
     found: list[Header] = []
-    for header in given.items() if hasattr(given, "items") else given:
+    for header in given.items() if isinstance(given, Mapping) else given:
         if not (isinstance(header, tuple | list) and len(header) == 2 and isinstance(header[0], str)):
             raise UsageError(f"a header {header!r}", hint=hint)
+        try:
+            header[0].encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UsageError(f"the name of a header {header!r} is not Unicode") from None
         found.append((header[0], _plain(header[1], "header")))
     return found
