@@ -35,7 +35,7 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("given", "expected"), RIGHT, ids=lambda given: str(given)[:40])
+@pytest.mark.parametrize(("given", "expected"), RIGHT)
 def test_addresses_as_people_write_them(given: Any, expected: list[tuple[str, int]]) -> None:
     """A string with commas, a list, pairs, IPv6 in brackets; each once, in order."""
     assert parse_addresses(given) == tuple(Address(*pair) for pair in expected)
