@@ -5,12 +5,10 @@ and are copied out of it. A frame that does not fit is given a buffer of its own
 rest of it is received straight into that, so that a large answer is never copied.
 
 Fresh memory of some megabytes costs more than what is received into it: the system zeroes it page by page. So the
-buffers of large frames are kept, and used again once nobody looks at them any more. Who does holds a reference, and
-that can be counted; a small frame says that the stream has gone quiet, and lets one of them go.
+buffers of large frames are kept, and used again once nobody looks at them any more. Who does holds an export of the
+buffer's memory, and while there is one Python refuses to resize it. (Counting references instead would be wrong as soon
+as an interpreter borrows some: 3.14 does.) A small frame says that the stream has gone quiet, and lets one of them go.
 """
-
-import sys
-from typing import Final
 
 from felice.errors import WireError
 
@@ -23,13 +21,10 @@ TRUSTED = 8 * 1024 * 1024
 """Bytes allocated on the word of a length alone; a longer frame's buffer grows as its bytes come in."""
 
 SPARE_FROM = 128 * 1024
-"""Buffers from this size on are kept for further frames."""
+"""Buffers from this size on, up to `TRUSTED`, are kept for further frames."""
 
 SPARES = 8
 """How many buffers are kept; those beyond are the memory allocator's again."""
-
-UNSEEN: Final = 3
-"""The references to a kept buffer that nobody looks at: the list of spares, a variable, and `getrefcount` itself."""
 
 _GREETINGS = (
     (b"HTTP", "HTTP", "this is the port of a web server"),
@@ -87,16 +82,17 @@ class FrameReader:
         self._frame = None
         return [memoryview(frame)[: self._size]]
 
-    def _room(self, size: int) -> bytearray:
-        """Return a buffer for a frame that has begun: a kept one that nobody looks at, or a new one."""
+    def _room(self, size: int, begun: int) -> bytearray:
+        """Return a buffer for a frame that has `begun` with so many bytes: one that nobody looks at, or a new one."""
+        if size > TRUSTED:
+            return bytearray(max(TRUSTED, begun))
         spares = self._spares
-        for at in range(len(spares)):  # Not `enumerate`, whose own tuple would hold a reference.
-            spare = spares[at]
-            if len(spare) >= size and sys.getrefcount(spare) == UNSEEN:
+        for at, spare in enumerate(spares):
+            if len(spare) >= size and not _seen(spare):
                 # To the end: what comes free first is found first.
                 spares.append(spares.pop(at))
                 return spare
-        if not SPARE_FROM <= size <= TRUSTED:
+        if size < SPARE_FROM:
             return bytearray(size)
         room = bytearray(-(-size // SPARE_FROM) * SPARE_FROM)  # Rounded up: the next frame has another size.
         spares.append(room)
@@ -120,7 +116,7 @@ class FrameReader:
                 if self._spares:
                     del self._spares[0]
                 continue
-            self._frame = self._room(min(size, max(TRUSTED, end - start)))
+            self._frame = self._room(size, end - start)
             self._size = size
             self._filled = end - start
             self._frame[: self._filled] = scratch[start:end]
@@ -144,3 +140,13 @@ class FrameReader:
             position=0,
             hint=f"max_frame_bytes is {self._limit:,}; unless the port is wrong, raise it",
         )
+
+
+def _seen(buffer: bytearray) -> bool:
+    """Tell whether anybody still looks at a buffer's memory."""
+    try:
+        # One byte less and one more moves nothing: the memory stays as large as it was allocated.
+        buffer.append(buffer.pop())
+    except BufferError:
+        return True
+    return False

@@ -148,6 +148,27 @@ def test_row_20_a_buffer_is_used_again_only_when_nobody_looks_at_it() -> None:
     assert second == b"b" * 300_000
 
 
+def test_row_20_another_name_of_a_buffer_does_not_matter_but_a_view_does() -> None:
+    """What counts is who can see the memory, not how many references an interpreter happens to hold."""
+    reader = FrameReader(1 << 20)
+    first = receive(reader, b"a" * 300_000)
+    names = [first.obj] * 3
+    copied_view = memoryview(first)
+    del first
+    assert receive(reader, b"b" * 300_000).obj is not names[0]
+    assert copied_view == b"a" * 300_000
+    copied_view.release()
+    assert receive(reader, b"c" * 300_000).obj is names[0]
+
+
+def test_a_buffer_that_grew_beyond_the_trusted_size_is_not_kept() -> None:
+    """Frames of tens of megabytes would otherwise stay in memory, several for each connection."""
+    reader = FrameReader(1 << 26)
+    frame = receive(reader, bytes(framing.TRUSTED + 1))
+    assert len(frame) == framing.TRUSTED + 1
+    assert not reader._spares
+
+
 def test_buffers_are_let_go_when_the_stream_goes_quiet() -> None:
     """Each small frame gives one kept buffer back to the system, and there are never more than a few."""
     reader = FrameReader(1 << 20)
