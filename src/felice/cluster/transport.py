@@ -198,9 +198,10 @@ class Transport:
                 self._loop.add_writer(self._sock, self._flush)
             else:
                 self._loop.remove_writer(self._sock)
-        marks = self._marks
-        while marks and marks[0][0] <= self.sent:
-            marks.popleft()[1](None)
+        # Race: `done` writes more, and the socket has an error. Then `close` in there has told all marks already, and
+        # has put an empty queue in place of theirs; so the attribute is read anew each time.
+        while self._marks and self._marks[0][0] <= self.sent:
+            self._marks.popleft()[1](None)
 
     def _readable(self) -> None:
         receiver = self._receiver

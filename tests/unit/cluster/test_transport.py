@@ -130,6 +130,33 @@ async def test_an_error_of_the_socket_ends_the_transport_inside_the_write(pair: 
     assert near.ends == done
 
 
+async def test_row_20_each_message_is_done_once_though_one_ends_the_transport() -> None:
+    """Two messages leave in one write; what the first one's `done` sends next meets an error of the socket."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    sink = Sink()
+    transport = Transport(loop, ours, sink)
+    told: list[tuple[str, Exception | None]] = []
+
+    def first_done(error: Exception | None) -> None:
+        told.append(("first", error))
+        ours.shutdown(socket.SHUT_WR)
+        transport.write([b"third"], lambda error: told.append(("third", error)))
+
+    transport._writing = True  # as while the socket is full, so that both wait for the same write
+    transport.write([b"first"], first_done)
+    transport.write([b"second"], lambda error: told.append(("second", error)))
+    transport._writing = False
+    transport._flush()
+    theirs.close()
+    assert [name for name, _ in told] == ["first", "second", "third"]
+    assert told[0][1] is None
+    assert isinstance(told[2][1], BrokenPipeError)
+    assert len(sink.ends) == 1
+
+
 async def test_a_receiver_that_cannot_read_on_ends_the_transport(pair: Pair) -> None:
     transport, near, other, _ = pair
     near.refuse = WireError("garbage")
