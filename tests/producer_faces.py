@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -151,6 +151,10 @@ class Face:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(5)
             self._loop.close()
+
+
+Connect = Callable[..., Face]
+"""Makes a producer of one face for a broker: `connect(broker, linger=1)`."""
 
 
 def log(broker: Broker, topic: str = "letters") -> dict[int, list[bytes | None]]:

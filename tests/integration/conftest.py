@@ -1,14 +1,12 @@
 """Producers, of both faces, that are closed at the end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from felice.broker import Broker
-from producer_faces import Face
-
-Connect = Callable[..., Face]
+from producer_faces import Connect, Face
 
 
 @pytest.fixture(params=["sync", "async"])

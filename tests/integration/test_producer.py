@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from conftest import Connect
 from felice.broker import Broker
 from felice.errors import (
     BrokerError,
@@ -23,7 +22,7 @@ from felice.events import DeliveriesFailed
 from felice.producer import BulkDelivery, RecordRange
 from felice.types import RecordMetadata
 from felice.wire.records import murmur2, read_header
-from producer_faces import log, values
+from producer_faces import Connect, log, values
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
