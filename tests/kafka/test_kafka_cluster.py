@@ -190,7 +190,7 @@ def test_a_coordinator_is_found(client: Client) -> None:
 def test_features_and_versions_are_known(client: Client) -> None:
     async def look() -> tuple[dict[int, tuple[int, int]], dict[str, int]]:
         await client.cluster.send(1, MetadataRequest(topics=[]), role=Role.CONTROL, timeout=5)
-        connection = client.cluster._links[1, Role.CONTROL].live
+        connection = client.cluster._links.get(1, Role.CONTROL).live
         assert connection is not None
         assert connection.versions is not None
         return connection.versions.ranges, connection.versions.features

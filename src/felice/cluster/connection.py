@@ -369,7 +369,7 @@ class Connection:
 
     def close(self, reason: str = CLIENT_CLOSED) -> None:
         """End it at once; requests under way fail with ConnectionLost."""
-        self._closing = self._closing or reason
+        self._closing = reason
         self._transport.close(None)
 
     def retire(self, reason: str) -> None:

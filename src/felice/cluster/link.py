@@ -85,6 +85,11 @@ class Link:
             return 0.0
         return max(0.0, self._not_before - self._wiring.clock.monotonic())
 
+    @property
+    def unused(self) -> bool:
+        """Whether there is no connection, none under way, and none with answers to come: it can be forgotten."""
+        return self.live is None and self._attempt is None and not self._retired
+
     async def connection(self, timeout: float) -> Connection:
         """Return the connection, making it if need be, within `timeout` seconds; raises ConnectError."""
         if self.live is not None:

@@ -8,7 +8,6 @@ until its deadline. Every wait has a deadline, and the error at its end tells wh
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from random import Random
 from typing import Final, TypeVar
 
@@ -17,12 +16,13 @@ from felice.cluster.backoff import Backoff
 from felice.cluster.coordinators import Coordinators, KeyType
 from felice.cluster.engine import Engine
 from felice.cluster.health import Health, State
-from felice.cluster.link import Link, Role, Wiring
+from felice.cluster.link import Role, Wiring
+from felice.cluster.links import Links
 from felice.cluster.metadata import BrokerView, Changes, Endpoint, Metadata, PartitionView, TopicView
 from felice.cluster.refresher import HOPELESS, Refresher
 from felice.cluster.resolver import Resolver, SystemResolver
 from felice.cluster.supervisor import Supervisor
-from felice.config import Address, ClientConfig
+from felice.config import ClientConfig
 from felice.errors import (
     BrokerError,
     ClosedError,
@@ -82,7 +82,7 @@ class Cluster:
         self._clock = clock
         self._random = random
         self._events = events
-        self._wiring = Wiring(
+        wiring = Wiring(
             loop=engine.loop,
             config=config,
             clock=clock,
@@ -90,9 +90,7 @@ class Cluster:
             resolver=resolver or SystemResolver(),
             events=events,
         )
-        self._links: dict[tuple[int, Role], Link] = {}
-        # The addresses that the user gave are brokers too, with numbers below zero until they tell their own.
-        self._seeds: dict[int, Address] = {-1 - n: address for n, address in enumerate(config.addresses)}
+        self._links = Links(wiring, self.metadata)
         self._refresher = Refresher(self.metadata, config, clock, random, self._ask, self._on_answer)
         self._coordinators = Coordinators(self._ask_any, self._pause, self._meet)
         self.supervisor = Supervisor(engine.loop, self._on_task_failure)
@@ -120,9 +118,7 @@ class Cluster:
         if self._stop_watching is not None:
             self._stop_watching()
             self._stop_watching = None
-        links = tuple(self._links.values())
-        self._links.clear()
-        await asyncio.gather(*(link.close() for link in links))
+        await self._links.close()
         self._refresher.wake()
         await self.supervisor.close(deadline - self._clock.monotonic())
 
@@ -135,9 +131,8 @@ class Cluster:
     @property
     def health(self) -> Health:
         """How the way to the cluster stands. From any thread."""
-        links = list(self._links.values())
-        failing = [link.last_error for link in links if link.last_error is not None]
-        error = self._failure or self._refresher.last_error or (failing[0] if failing else None)
+        failing = self._links.last_error
+        error = self._failure or self._refresher.last_error or failing
         state: State
         if self._closed:
             state = "closed"
@@ -151,7 +146,7 @@ class Cluster:
             state = "degraded" if failing else "up"
         return Health(
             state=state,
-            connections=sum(link.live is not None for link in links),
+            connections=self._links.live,
             brokers=len(self.metadata.brokers),
             last_error=str(error) if error else "",
         )
@@ -226,17 +221,15 @@ class Cluster:
         elif (leader := view.partitions[partition].leader) < 0:
             missing = f"no leader for {topic}-{partition}"
         else:
-            missing = f"the leader of {topic}-{partition} is {self._name(leader)}"
-            link = self._links.get((leader, Role.PRODUCE)) or self._links.get((leader, Role.FETCH))
+            missing = f"the leader of {topic}-{partition} is {self._links.name(leader)}"
+            link = self._links.find(leader, Role.PRODUCE) or self._links.find(leader, Role.FETCH)
             if link is not None and link.last_error is not None:
                 return f"{missing}; last: {link.last_error.message}"
         return missing + self._last()
 
     def _last(self) -> str:
         """Say what failed last, as the end of a sentence."""
-        error = self._failure or self._refresher.last_error
-        if error is None:
-            error = next((link.last_error for link in self._links.values() if link.last_error), None)
+        error = self._failure or self._refresher.last_error or self._links.last_error
         return f"; last: {error.message}" if error else ""
 
     async def _turn(self, deadline: float, what: str) -> None:
@@ -292,9 +285,7 @@ class Cluster:
         version_cap: int | None = None,
         expect_response: bool = True,
     ) -> R:
-        link = self._links.get((node_id, role))
-        if link is None:
-            link = self._link(node_id, role)
+        link = self._links.get(node_id, role)
         connection = link.live
         if connection is None:
             started = self._clock.monotonic()
@@ -339,7 +330,7 @@ class Cluster:
                         raise
                     last = error
                 except TimeoutError:
-                    last = last or RequestTimeout(f"{self._name(target)} did not want requests yet")
+                    last = last or RequestTimeout(f"{self._links.name(target)} did not want requests yet")
                 if node == ANY:
                     continue  # Another broker may answer at once.
             tried.clear()
@@ -372,39 +363,7 @@ class Cluster:
             return None if node in tried else node
         if node == CONTROLLER and self.metadata.controller in self.metadata.brokers:
             return None if self.metadata.controller in tried else self.metadata.controller
-        return next((node_id for node_id in self._round() if node_id not in tried), None)
-
-    def _round(self) -> Iterator[int]:
-        """Yield brokers for control requests, the likeliest to answer first; the given addresses last."""
-        for nodes in (list(self.metadata.brokers), list(self._seeds)):
-            self._random.shuffle(nodes)
-            nodes.sort(key=self._preference)
-            yield from nodes
-
-    def _preference(self, node_id: int) -> tuple[int, float]:
-        link = self._links.get((node_id, Role.CONTROL))
-        if link is None:
-            return 1, 0.0
-        if link.live is not None:
-            return 0, link.live.load + link.live.throttled
-        return (2, link.backing_off) if link.last_error is not None else (1, 0.0)
-
-    def _link(self, node_id: int, role: Role) -> Link:
-        if self._closed:
-            raise ClosedError("the client is closed")
-        link = Link(self._wiring, role, partial(self._locate, node_id), partial(self._name, node_id))
-        self._links[node_id, role] = link
-        return link
-
-    def _locate(self, node_id: int) -> Address | None:
-        broker = self.metadata.brokers.get(node_id)
-        return Address(broker.host, broker.port) if broker is not None else self._seeds.get(node_id)
-
-    def _name(self, node_id: int) -> str:
-        broker = self.metadata.brokers.get(node_id)
-        if broker is not None:
-            return str(broker)
-        return str(self._seeds[node_id]) if node_id in self._seeds else f"node {node_id}"
+        return next((node_id for node_id in self._links.likeliest() if node_id not in tried), None)
 
     def _meet(self, broker: BrokerView) -> None:
         """Learn of a broker by another way than metadata."""
@@ -424,7 +383,7 @@ class Cluster:
             allow_auto_topic_creation=self.config.allow_auto_create_topics,
         )
         last: FeliceError | None = None
-        for node_id in list(self._seeds) if seeds_only else list(self._round()):
+        for node_id in list(self._links.seeds) if seeds_only else list(self._links.likeliest()):
             try:
                 answer = await self._send(node_id, request, Role.CONTROL, self._patience)
             except RequestTimeout as error:
@@ -443,16 +402,8 @@ class Cluster:
 
     def _on_answer(self, reason: str, changes: Changes) -> None:
         """Bring the links in line with a new picture, and tell what changed."""
+        self._links.settle()
         brokers, client_id = self.metadata.brokers, self.config.client_id
-        if brokers:
-            self._settle_seeds()
-        for (node_id, role), link in list(self._links.items()):
-            if node_id < 0:
-                continue
-            if node_id not in brokers and link.live is None:
-                del self._links[node_id, role]
-            elif link.live is not None and link.address != self._locate(node_id):
-                link.retire("the broker has gone from the cluster, or has moved")
         self._events.emit(
             MetadataRefreshed(
                 client_id=client_id, reason=reason, brokers=len(brokers), topics=len(list(self.metadata.topics()))
@@ -462,26 +413,6 @@ class Cluster:
             self._events.emit(TopicRecreated(client_id=client_id, topic=topic, old_id=old.hex(), new_id=new.hex()))
         for topic, before, after in changes.grown:
             self._events.emit(PartitionsAdded(client_id=client_id, topic=topic, before=before, after=after))
-
-    def _settle_seeds(self) -> None:
-        """Give connections to the given addresses to the brokers that are there; end the others."""
-        by_address = {Address(b.host, b.port): b.node_id for b in self.metadata.brokers.values()}
-        for seed, address in self._seeds.items():
-            link = self._links.get((seed, Role.CONTROL))
-            if link is None:
-                continue
-            if link.live is None:
-                # Its failures are no news of the cluster any more.
-                link.last_error = None
-                continue
-            node_id = by_address.get(address)
-            if node_id is not None and (node_id, Role.CONTROL) not in self._links:
-                del self._links[seed, Role.CONTROL]
-                self._links[node_id, Role.CONTROL] = link
-                link.locate, link.name = partial(self._locate, node_id), partial(self._name, node_id)
-                link.live.peer = self._name(node_id)
-            else:
-                link.retire("the brokers are known now")
 
     # -- what the parts need of each other ------------------------------------------------------------------------
 

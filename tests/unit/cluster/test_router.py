@@ -461,7 +461,7 @@ async def test_row_50_a_dead_broker_is_tried_ever_more_seldom(make_cluster: Make
     assert [event.failures for event in failures] == [1, 2, 4], "and of these, some are told"
     pauses = [event.retry_in for event in failures]
     assert pauses == sorted(pauses)
-    assert 4 <= cluster._links[-1, Role.CONTROL]._backoff.failures <= 7
+    assert 4 <= cluster._links.get(-1, Role.CONTROL)._backoff.failures <= 7
 
 
 async def test_row_50_a_broker_that_hangs_up_after_the_handshake_is_not_hammered(
@@ -496,7 +496,7 @@ async def test_row_21_a_reconnect_is_no_way_around_a_throttle(
     broker.on(ListOffsetsRequest, lambda request, header: ListOffsetsResponse())
     broker.script(ListOffsetsRequest, ListOffsetsResponse(throttle_time_ms=300))
     await cluster.send(1, OFFSETS, role=Role.PRODUCE, timeout=5)
-    cluster._links[1, Role.PRODUCE].retire("a test")
+    cluster._links.get(1, Role.PRODUCE).retire("a test")
     started = time.monotonic()
     await cluster.send(1, OFFSETS, role=Role.PRODUCE, timeout=0.1)
     assert time.monotonic() - started > 0.25
@@ -544,6 +544,53 @@ async def test_a_moved_broker_is_reached_at_its_new_address(brokers: list[Script
         await changed(cluster.metadata, lambda: cluster.metadata.brokers[2].port == moved.port)
         await cluster.send(2, MetadataRequest(topics=[]), role=Role.PRODUCE, timeout=5)
         assert moved.count(MetadataRequest) == 1
+
+
+async def test_a_broker_that_goes_while_it_is_connected_to_is_not_lost_sight_of(
+    brokers: list[ScriptedBroker], make_cluster: Make
+) -> None:
+    """1. a connect to node 2 begins; 2. the picture loses node 2; 3. the connect succeeds. It is closed at last."""
+    cluster = make_cluster(brokers[0].address)
+    await cluster.ready(soon())
+    brokers[1].on(ListOffsetsRequest, lambda request, header: ListOffsetsResponse())
+    go_on = asyncio.Event()
+
+    async def late(request: Any, header: Any) -> Any:
+        await go_on.wait()
+        return brokers[1].versions(request, header)
+
+    brokers[1].on(ApiVersionsRequest, late)
+    sending = asyncio.create_task(cluster.send(2, OFFSETS, role=Role.FETCH, timeout=5))
+    await brokers[1].wait_for(ApiVersionsRequest)
+    brokers[0].peers = [brokers[0], brokers[2]]
+    cluster.request_refresh("a test")
+    await changed(cluster.metadata, lambda: 2 not in cluster.metadata.brokers)
+    go_on.set()
+    assert isinstance(await sending, ListOffsetsResponse)
+    assert cluster.health.connections == 2
+    cluster.request_refresh("the broker is still not there")
+    await cluster._refresher.turn(soon())
+    assert cluster.health.connections == 1
+
+
+async def test_a_request_to_a_broker_that_has_gone_ends_with_the_client(
+    brokers: list[ScriptedBroker], make_cluster: Make
+) -> None:
+    """Its connection takes no more requests, and however often metadata comes meanwhile, closing still ends it."""
+    cluster = make_cluster(brokers[0].address)
+    await cluster.ready(soon())
+    brokers[1].on(ListOffsetsRequest, lambda request, header: SILENCE)
+    sending = asyncio.create_task(cluster.send(2, OFFSETS, role=Role.FETCH, timeout=30))
+    await brokers[1].wait_for(ListOffsetsRequest)
+    brokers[0].peers = [brokers[0], brokers[2]]
+    for _ in range(3):
+        cluster.request_refresh("a test")
+        await cluster._refresher.turn(soon())
+    assert 2 not in cluster.metadata.brokers
+    await cluster.close(soon(1))
+    async with asyncio.timeout(2):
+        with pytest.raises(ClosedError):
+            await sending
 
 
 # -- calls that are tried again ---------------------------------------------------------------------------------------
@@ -730,7 +777,7 @@ async def test_closing_before_a_connect_has_begun_ends_its_waiters(broker: Scrip
     """A task that is cancelled before its first step never runs: its waiters must not depend on it."""
     cluster = make_cluster(broker.address)
     await cluster.ready(soon())
-    link = cluster._link(1, Role.FETCH)
+    link = cluster._links.get(1, Role.FETCH)
     waiting = asyncio.ensure_future(link.connection(30))
     closing = asyncio.ensure_future(link.close())
     async with asyncio.timeout(5):
