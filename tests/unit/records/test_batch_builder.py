@@ -1,5 +1,7 @@
 """Building batches: what is written is what Kafka's format asks for, and nobody's bytes move while they are read."""
 
+import mmap
+import random
 import struct
 from collections.abc import Callable
 from types import ModuleType
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 import record_bytes as by_hand
-from felice.errors import ConfigError, UsageError
+from felice.errors import ConfigError, RecordTooLarge, UsageError
 from felice.wire.records import Codec, read_header, read_records
 
 HEADERS: list[list[by_hand.HeaderPair]] = [
@@ -209,6 +211,26 @@ def test_a_compressed_batch_is_memory_of_its_own(twin: ModuleType, codec: Codec)
     assert [record.value for record in read_records(sealed)] == [b"v" * 500]
 
 
+def test_row_20_no_byte_moves_while_the_batch_is_compressed(twin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GIL is let go then, and another thread may come with a record: it is refused, and not half in the batch."""
+    builder = twin.BatchBuilder(1 << 16)
+    builder.append(b"first", None, None, by_hand.BASE_TIME)
+    refused = []
+
+    def compress(codec: Codec, data: memoryview, level: int | None) -> bytes:
+        for change in (lambda: builder.append(b"second"), builder.reset):
+            with pytest.raises(BufferError) as raised:
+                change()
+            refused.append(raised)
+        return bytes(data)
+
+    monkeypatch.setattr(twin, "compress", compress)
+    sealed = builder.seal(codec=Codec.LZ4)
+    assert len(refused) == 2
+    assert bytes(sealed) == by_hand.batch([by_hand.record(0, b"first")], attributes=Codec.LZ4)
+    assert builder.append(b"second") == 1
+
+
 @pytest.mark.parametrize("codec", list(Codec))
 def test_a_sealed_batch_can_be_written_to(twin: ModuleType, codec: Codec) -> None:
     """For the producer's numbers, which come later."""
@@ -223,10 +245,11 @@ def test_a_sealed_batch_can_be_written_to(twin: ModuleType, codec: Codec) -> Non
 
 
 @pytest.mark.parametrize("codec", list(Codec))
-def test_stamping_is_sealing_with_these_numbers(twin: ModuleType, codec: Codec) -> None:
+@pytest.mark.parametrize("size", [5, 100_000])
+def test_stamping_is_sealing_with_these_numbers(twin: ModuleType, codec: Codec, size: int) -> None:
     """Byte for byte, the checksum included, also where the same batch is stamped a second time."""
     builder = twin.BatchBuilder()
-    builder.append(b"value", b"key", [("h", None)], by_hand.BASE_TIME)
+    builder.append(random.Random(size).randbytes(size), b"key", [("h", None)], by_hand.BASE_TIME)
     numbers = {"producer_id": 2**40, "producer_epoch": 9, "base_sequence": 2**31 - 1}
     wanted = bytes(builder.seal(codec=codec, **numbers))
     batch = bytearray(builder.seal(codec=codec))
@@ -374,6 +397,19 @@ def test_numbers_that_do_not_fit_are_not_stamped(
     with pytest.raises(error):
         twin.stamp(batch, **{"producer_id": 1, "producer_epoch": 1, "base_sequence": 1, **wrong})
     assert bytes(batch) == by_hand.batch([by_hand.record(0, b"v")])
+
+
+@pytest.mark.parametrize("wrong", ["value", "key", "both"])
+def test_a_batch_never_grows_beyond_what_its_length_can_say(twin: ModuleType, wrong: str) -> None:
+    """2 GiB: told before a byte is copied, and the batch is as it was."""
+    builder = twin.BatchBuilder()
+    builder.append(b"v", None, None, by_hand.BASE_TIME)
+    huge = mmap.mmap(-1, 2**31 if wrong != "both" else 2**30)  # of which no page is ever touched
+    with huge, pytest.raises(RecordTooLarge, match="2 GiB"):
+        builder.append(None if wrong == "key" else huge, None if wrong == "value" else huge)
+    with pytest.raises(UsageError, match="2 GiB"):
+        twin.BatchBuilder(2**31)
+    assert bytes(builder.seal()) == by_hand.batch([by_hand.record(0, b"v")])
 
 
 def test_a_batch_without_records_cannot_be_sealed(twin: ModuleType) -> None:
