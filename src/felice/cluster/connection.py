@@ -313,9 +313,12 @@ class Connection:
 
     def _throttle(self, seconds: float) -> None:
         """Hold requests for as long as the broker asks (KIP-219)."""
-        for exchange in self._in_flight:
-            exchange.deadline += seconds
+        # Answers that come together ask for the same pause, not for one after the other.
+        before = max(self._pause_until, self._clock.monotonic())
         self.pause(seconds)
+        longer = max(0.0, self._pause_until - before)
+        for exchange in self._in_flight:
+            exchange.deadline += longer
         self._on_throttle(seconds)
 
     def pause(self, seconds: float) -> None:

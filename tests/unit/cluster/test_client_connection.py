@@ -468,6 +468,21 @@ async def test_row_21_what_is_in_flight_when_the_pause_begins_gets_more_time(
     assert (await second).cluster_id == "scripted"
 
 
+async def test_row_21_answers_that_ask_for_the_same_pause_move_a_deadline_once(
+    broker: ScriptedBroker, connect: Connect
+) -> None:
+    """Otherwise a busy connection on a slow broker would not notice for minutes that the broker is frozen."""
+    loop = asyncio.get_running_loop()
+    connection, _ = await connect()
+    broker.script(MetadataRequest, *[MetadataResponse(throttle_time_ms=100)] * 40, lambda request, header: SILENCE)
+    started = loop.time()
+    answers = [connection.submit(ASK, timeout=0.2) for _ in range(41)]
+    with pytest.raises(RequestTimeout):
+        await answers.pop()
+    assert 0.2 < loop.time() - started < 1.5
+    await asyncio.gather(*answers)
+
+
 # -- no answer expected -----------------------------------------------------------------------------------------------
 
 
