@@ -5,7 +5,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from felice.cluster.metadata import BrokerView
-from felice.errors import BrokerError, ErrorCode
+from felice.errors import BrokerError, ErrorCode, WireError
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 
 __all__ = ["Coordinators", "KeyType"]
@@ -47,7 +47,7 @@ class Coordinators:
         self._found: dict[tuple[int, str], int] = {}
 
     async def find(self, key: str, kind: KeyType, deadline: float) -> int:
-        """Return the coordinator's node ID; raises BrokerError or DeadlineExceeded."""
+        """Return the coordinator's node ID; raises BrokerError, WireError or DeadlineExceeded."""
         known = self._found.get((kind, key))
         if known is not None:
             return known
@@ -62,6 +62,8 @@ class Coordinators:
         while True:
             response = await self._ask(build, deadline)
             answer: Answer = next((c for c in response.coordinators if c.key == key), response)
+            if not answer.error_code and not answer.port:
+                raise WireError(f"{what}: the answer names nobody")
             if not answer.error_code:
                 self._met(BrokerView(answer.node_id, answer.host, answer.port))
                 self._found[kind, key] = answer.node_id

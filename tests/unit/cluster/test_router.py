@@ -22,6 +22,7 @@ from felice.errors import (
     ConnectionLost,
     DeadlineExceeded,
     RequestTimeout,
+    WireError,
 )
 from felice.events import (
     ConnectionClosed,
@@ -406,6 +407,29 @@ async def test_watching_and_wanting_are_counted(broker: ScriptedBroker, make_clu
     assert cluster.metadata.topic("letters") is None
 
 
+async def test_a_topic_that_nobody_wants_any_more_does_not_come_back_with_a_late_answer(
+    broker: ScriptedBroker, make_cluster: Make
+) -> None:
+    """Otherwise every topic whose wait ran out would stay in memory for ever."""
+    broker.topics["letters"] = topic("letters", 1)
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+    answer = asyncio.Event()
+
+    async def late(request: Any, header: Any) -> MetadataResponse:
+        await answer.wait()
+        return broker.metadata(request, header)
+
+    broker.on(MetadataRequest, late)
+    asked = broker.count(MetadataRequest)
+    cluster.want_topics(["letters"])
+    await broker.wait_for(MetadataRequest, asked + 1)
+    cluster.unwant(["letters"])
+    answer.set()
+    await cluster._refresher.turn(soon())
+    assert not list(cluster.metadata.topics())
+
+
 # -- requests ---------------------------------------------------------------------------------------------------------
 
 
@@ -707,6 +731,15 @@ async def test_coordinators_are_found_once_and_remembered(
     cluster.forget_coordinator("post", KeyType.GROUP)
     await cluster.coordinator("post", KeyType.GROUP, soon())
     assert sum(one.count(FindCoordinatorRequest) for one in brokers) == 2
+
+
+async def test_an_answer_without_a_coordinator_is_not_believed(broker: ScriptedBroker, make_cluster: Make) -> None:
+    """All of its fields are at their defaults, and the default of a node's ID is a node's ID."""
+    broker.on(FindCoordinatorRequest, lambda request, header: FindCoordinatorResponse())
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+    with pytest.raises(WireError, match="coordinator of group post: the answer names nobody"):
+        await cluster.coordinator("post", KeyType.GROUP, soon())
 
 
 async def test_row_6_a_coordinator_that_is_not_there_yet_is_waited_for(
