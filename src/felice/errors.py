@@ -27,6 +27,8 @@ Each answers three questions. May I retry: `retriable`. May it have happened all
 should I look at: `hint`, which is also part of the text.
 """
 
+from typing import Any
+
 from felice.error_codes import HINTS, RETRIABLE, STALE_METADATA, ErrorCode, Traits, traits
 
 __all__ = [
@@ -89,9 +91,18 @@ class FeliceError(Exception):
         if may_have_happened is not None:
             self.may_have_happened = may_have_happened
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error be copied, and travel between processes, whatever its constructor asks for."""
+        return _blank, (type(self),), {**self.__dict__, "args": self.args}
+
     def __str__(self) -> str:
         """Return the message and the hint."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+def _blank(kind: type[FeliceError]) -> FeliceError:
+    """Make an error of which nothing is set yet."""
+    return kind.__new__(kind)
 
 
 class ConfigError(FeliceError, ValueError):

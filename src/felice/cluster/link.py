@@ -8,6 +8,7 @@ broker has closed its connections.
 import asyncio
 import logging
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -295,11 +296,6 @@ class Link:
 
 def _again(error: FeliceError) -> FeliceError:
     """Return an equal error for one more waiter, so that each has its own traceback."""
-    if isinstance(error, ConnectError):
-        copy: FeliceError = ConnectError(error.message, hint=error.hint)
-    elif isinstance(error, ClosedError):
-        copy = ClosedError(error.message, hint=error.hint)
-    else:
-        return error
-    copy.__cause__ = error.__cause__
-    return copy
+    again = copy(error)
+    again.__cause__ = error.__cause__
+    return again
