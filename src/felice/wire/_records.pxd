@@ -34,4 +34,6 @@ cdef void seal_builder(void* builder, int64_t producer_id, int producer_epoch, i
 cdef bytes pack_headers(headers)
 cdef uint32_t murmur2_c(const uint8_t* data, size_t size) noexcept nogil
 cdef uint32_t crc32c_c(const void* data, size_t size) noexcept nogil
-cdef int parse_records(const uint8_t* base, Py_ssize_t start, Py_ssize_t end, int32_t count, record_t* out) noexcept nogil
+cdef int parse_records(
+    const uint8_t* base, Py_ssize_t start, Py_ssize_t end, int32_t count, record_t* out
+) noexcept nogil

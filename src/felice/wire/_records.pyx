@@ -1,5 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False, initializedcheck=False, auto_pickle=False
-# cython: embedsignature=True, embedsignature.format=clinic, binding=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, nonecheck=False
+# cython: initializedcheck=False, auto_pickle=False, binding=False, embedsignature=True, embedsignature.format=clinic
 """Record batches v2 to and from bytes (compiled; `_records_plain` is its twin).
 
 `benchmarks/codec.py` pays for this module. The format's rules are in KIP-98; the C headers beside it hold the loops,
@@ -7,7 +7,14 @@ which know neither Python nor its memory.
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, Py_buffer, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
+    Py_buffer,
+    PyBuffer_FillInfo,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
@@ -47,8 +54,8 @@ cdef enum:
     RECORD_OVERHEAD = 36     # the most that a record's own fields take
     SMALLEST_RECORD = 7      # bytes of a record without key, value and headers
     MOST_BYTES = 0x7FFFFFFF  # a batch's length has 31 bits
-    # From this many bytes on, work is worth letting the GIL go: to get it back from a thread that computes can take five
-    # milliseconds, in which more than this is checked.
+    # From this many bytes on, work is worth letting the GIL go: to get it back from a thread that computes can take
+    # five milliseconds, in which far more than this is done.
     LARGE = 65536
 
 cdef int64_t MOST_16 = 0x7FFF, MOST_32 = 0x7FFFFFFF, MOST_64 = 0x7FFFFFFFFFFFFFFF
@@ -67,7 +74,7 @@ cdef uint32_t crc32c_c(const void* data, size_t size) noexcept nogil:
 cdef int parse_records(
     const uint8_t* base, Py_ssize_t start, Py_ssize_t end, int32_t count, record_t* out
 ) noexcept nogil:
-    """Find `count` records that fill base[start:end] exactly; 0 when they do, or the number of the first bad one + 1."""
+    """Find `count` records that fill base[start:end] exactly; 0 when they do, or the first bad one's number + 1."""
     cdef const uint8_t* at = base + start
     cdef const uint8_t* limit = base + end
     cdef int32_t i
@@ -257,8 +264,8 @@ cdef class BatchBuilder:
         PyObject_GetBuffer(sealed, &view, PyBUF_WRITABLE)
         try:
             if view.len < LARGE:
-                put_header(<uint8_t*>view.buf, view.len, first_offset, <int32_t>epoch, attributes, count, base_timestamp,
-                           max_timestamp, producer, <int>generation, <int32_t>sequence)
+                put_header(<uint8_t*>view.buf, view.len, first_offset, <int32_t>epoch, attributes, count,
+                           base_timestamp, max_timestamp, producer, <int>generation, <int32_t>sequence)
             else:
                 with nogil:
                     put_header(<uint8_t*>view.buf, view.len, first_offset, <int32_t>epoch, attributes, count,

@@ -106,7 +106,11 @@ class BatchBuilder:
         packed = pack_headers(headers)
         # Below the largest number, so that the difference of two timestamps is never beyond 64 bits.
         within(timestamp_ms, -1, MOST_64 - 1, "timestamp_ms")
+        value = value if value is None else _in_one_piece(value)
+        key = key if key is None else _in_one_piece(key)
         index = self.count
+        if len(self._bytes) + RECORD_OVERHEAD + len(value or b"") + len(key or b"") + len(packed) > MOST_BYTES:
+            raise RecordTooLarge("a record batch has less than 2 GiB")
         base = timestamp_ms if index == 0 else self.base_timestamp
         body = bytearray(b"\0")
         body += varint(timestamp_ms - base)
@@ -115,14 +119,9 @@ class BatchBuilder:
             if field is None:
                 body += b"\x01"
             else:
-                plain = memoryview(field)
-                if not plain.c_contiguous:
-                    raise BufferError("a value or key that is not in one piece")
-                body += varint(plain.nbytes)
-                body += plain
+                body += varint(len(field))
+                body += field
         body += packed
-        if self.size + len(body) + 5 > MOST_BYTES:
-            raise RecordTooLarge("a record batch has less than 2 GiB")
         self._bytes += varint(len(body)) + body
         if index == 0:
             self.base_timestamp = self.max_timestamp = timestamp_ms
@@ -145,7 +144,7 @@ class BatchBuilder:
         transactional: bool = False,
         control: bool = False,
         timestamp_type: int = 0,
-    ) -> Any:
+    ) -> memoryview:
         """Write the header and the checksum, and return the batch as a writable buffer.
 
         It is the builder's own memory where there is no codec, and new memory otherwise. Sealing again writes the
@@ -183,6 +182,16 @@ class BatchBuilder:
         )
         _crc.pack_into(sealed, 17, crc32c(memoryview(sealed)[21:]))
         return memoryview(sealed)
+
+
+def _in_one_piece(field: Any) -> bytes | memoryview:
+    """Return the bytes of a key or a value, as the buffer protocol's simplest request gives them."""
+    if type(field) is bytes:
+        return field
+    view = memoryview(field)
+    if not view.c_contiguous:
+        raise BufferError("a value or key that is not in one piece")
+    return view.cast("B")
 
 
 @lru_cache(4096)  # lengths and small deltas come again and again

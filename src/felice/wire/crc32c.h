@@ -18,7 +18,8 @@ static int felice_crc_hardware = 0;
 
 static inline uint32_t felice_crc_plain(uint32_t crc, const uint8_t *data, size_t size) {
     while (size >= 8) {
-        uint32_t low = crc ^ ((uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24);
+        uint32_t low = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
+        low ^= crc;
         crc = felice_crc_table[7][low & 255] ^ felice_crc_table[6][low >> 8 & 255] ^
               felice_crc_table[5][low >> 16 & 255] ^ felice_crc_table[4][low >> 24] ^ felice_crc_table[3][data[4]] ^
               felice_crc_table[2][data[5]] ^ felice_crc_table[1][data[6]] ^ felice_crc_table[0][data[7]];

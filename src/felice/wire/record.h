@@ -14,11 +14,21 @@ typedef struct {
 } record_t;
 
 static inline void felice_put16(uint8_t *at, uint16_t v) { at[0] = (uint8_t)(v >> 8); at[1] = (uint8_t)v; }
-static inline void felice_put32(uint8_t *at, uint32_t v) { felice_put16(at, (uint16_t)(v >> 16)); felice_put16(at + 2, (uint16_t)v); }
-static inline void felice_put64(uint8_t *at, uint64_t v) { felice_put32(at, (uint32_t)(v >> 32)); felice_put32(at + 4, (uint32_t)v); }
+static inline void felice_put32(uint8_t *at, uint32_t v) {
+    felice_put16(at, (uint16_t)(v >> 16));
+    felice_put16(at + 2, (uint16_t)v);
+}
+static inline void felice_put64(uint8_t *at, uint64_t v) {
+    felice_put32(at, (uint32_t)(v >> 32));
+    felice_put32(at + 4, (uint32_t)v);
+}
 static inline uint16_t felice_get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
-static inline uint32_t felice_get32(const uint8_t *at) { return (uint32_t)felice_get16(at) << 16 | felice_get16(at + 2); }
-static inline uint64_t felice_get64(const uint8_t *at) { return (uint64_t)felice_get32(at) << 32 | felice_get32(at + 4); }
+static inline uint32_t felice_get32(const uint8_t *at) {
+    return (uint32_t)felice_get16(at) << 16 | felice_get16(at + 2);
+}
+static inline uint64_t felice_get64(const uint8_t *at) {
+    return (uint64_t)felice_get32(at) << 32 | felice_get32(at + 4);
+}
 
 static inline uint64_t felice_zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63); }
 static inline int64_t felice_unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
@@ -51,7 +61,10 @@ static const uint8_t *felice_get_long_varint32(const uint8_t *at, const uint8_t 
 /* Nearly all have one byte or two. */
 static inline const uint8_t *felice_get_short_varint(const uint8_t *at, const uint8_t *end, int64_t *out) {
     if (at < end && at[0] < 0x80) { *out = felice_unzigzag(at[0]); return at + 1; }
-    if (end - at > 1 && at[1] < 0x80) { *out = felice_unzigzag((uint64_t)(at[0] & 0x7F) | (uint64_t)at[1] << 7); return at + 2; }
+    if (end - at > 1 && at[1] < 0x80) {
+        *out = felice_unzigzag((uint64_t)(at[0] & 0x7F) | (uint64_t)at[1] << 7);
+        return at + 2;
+    }
     return NULL;
 }
 static inline const uint8_t *felice_get_varint(const uint8_t *at, const uint8_t *end, int64_t *out) {
@@ -67,7 +80,8 @@ static inline const uint8_t *felice_get_varint32(const uint8_t *at, const uint8_
 static inline uint8_t *felice_put_record(uint8_t *at, int64_t timestamp_delta, int32_t offset_delta, const char *key,
                                          ptrdiff_t key_len, const char *value, ptrdiff_t value_len,
                                          const char *headers, ptrdiff_t headers_len) {
-    int64_t body = 1 + felice_varint_size(felice_zigzag(timestamp_delta)) + felice_varint_size(felice_zigzag(offset_delta)) +
+    int64_t body = 1 + felice_varint_size(felice_zigzag(timestamp_delta)) +
+                   felice_varint_size(felice_zigzag(offset_delta)) +
                    felice_varint_size(felice_zigzag(key_len)) + (key_len > 0 ? key_len : 0) +
                    felice_varint_size(felice_zigzag(value_len)) + (value_len > 0 ? value_len : 0) + headers_len;
     at = felice_put_varint(at, body);
@@ -91,9 +105,10 @@ static inline const uint8_t *felice_get_length(const uint8_t *at, const uint8_t 
     return at;
 }
 
-/* Reads the record at `at`, which may reach up to `limit`, and returns where the next one begins, or NULL where it makes
-   no sense. Places are counted from `base`, which must be less than 2 GiB before `limit`. */
-static inline const uint8_t *felice_get_record(const uint8_t *base, const uint8_t *at, const uint8_t *limit, record_t *out) {
+/* Reads the record at `at`, which may reach up to `limit`, and returns where the next one begins, or NULL where it
+   makes no sense. Places are counted from `base`, which must be less than 2 GiB before `limit`. */
+static inline const uint8_t *felice_get_record(const uint8_t *base, const uint8_t *at, const uint8_t *limit,
+                                               record_t *out) {
     int64_t length, number;
     const uint8_t *end;
     at = felice_get_varint32(at, limit, &length);

@@ -14,7 +14,8 @@ def unpack_into(into: Callable[[Any, Any], int], data: memoryview, most: int, li
     try:
         size = into(data, room)
     except cramjam.DecompressionError as error:
-        if most > limit and "whole buffer" in str(error):  # Rust's words for a buffer that is full
+        # Rust's words for a buffer that is full; those for data that end too early are nearly the same.
+        if most > limit and "write whole buffer" in str(error):
             return None
         raise
     del room[size:]
