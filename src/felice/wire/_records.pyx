@@ -322,6 +322,7 @@ cdef void seal_builder(
 cdef bytes pack_headers(headers):
     """Return the bytes of headers, their count in front; None where they are not all (str, bytes or None)."""
     cdef Py_ssize_t size = 10, length = 0, count = 0
+    cdef bint text_only = True
     cdef const char* text
     cdef uint8_t* at
     cdef bytes packed
@@ -338,9 +339,12 @@ cdef bytes pack_headers(headers):
         try:
             PyUnicode_AsUTF8AndSize(name, &length)
         except UnicodeEncodeError:
-            return pack_surrogates(headers)
+            text_only = False
+            length = 0
         size += 20 + length + (0 if value is None else PyBytes_GET_SIZE(value))
         count += 1
+    if not text_only:
+        return pack_surrogates(headers)
     packed = PyBytes_FromStringAndSize(NULL, size)
     at = felice_put_varint(<uint8_t*>PyBytes_AS_STRING(packed), count)
     for header in headers:

@@ -317,6 +317,7 @@ STRIDED = memoryview(bytes(8))[::2]
         ((b"v", None, [("name", "text")]), TypeError),
         ((b"v", None, [("name", 5)]), TypeError),
         ((b"v", None, [("name", b"x"), None]), TypeError),
+        ((b"v", None, [("\udc80", b"x"), [("h",)]]), TypeError),
         ((b"v", None, [("\ud800", b"x")]), UsageError),
         ((b"v", None, None, None), TypeError),
         ((b"v", None, None, "now"), TypeError),
