@@ -155,7 +155,9 @@ class Node:
 
     def format(self, cluster_id: str) -> None:
         """Prepare the data folder, as Kafka demands before the first start."""
-        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._properties)]
+        # With `=`, because an ID may begin with a hyphen.
+        arguments = ["format", f"--cluster-id={cluster_id}", "-c", str(self._properties)]
+        command = [*self._java, "kafka.tools.StorageTool", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise RuntimeError(f"formatting node {self.id} failed:\n{done.stdout}{done.stderr}")
@@ -194,6 +196,8 @@ class Node:
     def pause(self) -> None:
         """Freeze the node (SIGSTOP): its sockets stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
+        if (pid := self.pid) is not None:  # each of its threads runs on until the signal reaches it: wait for all
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a frozen node go on (SIGCONT)."""

@@ -230,9 +230,13 @@ class Reader:
         """Look up whether a batch is part of an aborted transaction."""
         if not (self._committed and header.attributes & _TRANSACTIONAL):
             return False
-        while self._aborting and self._aborting[-1][0] <= header.last_offset:
-            self._aborted.add(self._aborting.pop()[1])
+        self._abort_up_to(header.last_offset)
         return header.producer_id in self._aborted
+
+    def _abort_up_to(self, offset: int) -> None:
+        """Take it that the aborted transactions that begin up to an offset have begun."""
+        while self._aborting and self._aborting[-1][0] <= offset:
+            self._aborted.add(self._aborting.pop()[1])
 
     def _end_transaction(self, header: _Head) -> None:
         """Read a control batch: an abort marker ends the aborted transaction of its producer."""
@@ -246,6 +250,8 @@ class Reader:
                 raise CorruptBatch("no marker")
         except CorruptBatch:
             raise self._refusal(_BAD_RECORD) from None
+        # Also the transactions of which nothing but the marker is left to read.
+        self._abort_up_to(header.last_offset)
         if key[2:4] == b"\0\0":
             self._aborted.discard(header.producer_id)
 

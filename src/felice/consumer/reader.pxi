@@ -237,17 +237,24 @@ cdef class Reader:
             or parse_records(batch, HEADER, header.whole, 1, &row) != 0 or row.key_len < 4
         ):
             return False
+        # Also the transactions of which nothing but the marker is left to read.
+        self.abort_up_to(header.last_offset)
         if get16(batch + row.key_at + 2) == 0:
             self.aborted.discard(header.producer_id)
         self.pass_by()
         return True
 
+    cdef int abort_up_to(self, int64_t offset) except -1:
+        """Take it that the aborted transactions that begin up to an offset have begun."""
+        while self.upcoming < len(self.aborting) and self.aborting[self.upcoming][0] <= offset:
+            self.aborted.add(self.aborting[self.upcoming][1])
+            self.upcoming += 1
+        return 0
+
     cdef int settle(self) except -1:
         """Look up whether a transactional batch was aborted, and if so, move past it."""
         cdef header_t* header = &self.header
-        while self.upcoming < len(self.aborting) and self.aborting[self.upcoming][0] <= header.last_offset:
-            self.aborted.add(self.aborting[self.upcoming][1])
-            self.upcoming += 1
+        self.abort_up_to(header.last_offset)
         if header.producer_id in self.aborted:
             self.pass_by()
         else:

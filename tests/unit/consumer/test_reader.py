@@ -125,6 +125,14 @@ def test_each_answer_has_a_list_of_aborted_transactions_of_its_own(twin: ModuleT
     assert read_all(reader) == ([b"3"], 4)
 
 
+def test_an_aborted_transaction_of_which_only_the_marker_is_read_ends_with_it(twin: ModuleType) -> None:
+    """Reading began behind its records: what its producer writes next is another transaction."""
+    pieces = marker(5, 7, abort=True) + batch(6, [b"committed"], producer_id=7, transactional=True)
+    assert read_all(reader_of(twin, pieces, position=5, aborted=[(7, 0)])) == ([b"committed"], 7)
+    tail = batch(3, [b"aborted 3", b"aborted 4"], producer_id=7, transactional=True) + pieces
+    assert read_all(reader_of(twin, tail, position=4, aborted=[(7, 0)])) == ([b"committed"], 7)
+
+
 def test_a_marker_of_an_unknown_kind_ends_no_aborted_transaction(twin: ModuleType) -> None:
     unknown = bytearray(marker(1, 7, abort=True))
     at = unknown.index(b"\0\0\0\0", 66)
