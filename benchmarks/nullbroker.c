@@ -27,7 +27,7 @@ enum { PRODUCE = 0, FETCH = 1, LIST_OFFSETS = 2, METADATA = 3, FIND_COORDINATOR 
 enum { MAX_PARTITIONS = 1024, TEXT = 1 << 20, PIECES = 1 << 16, AT_ONCE = 1024, UNSUPPORTED_VERSION = 35 };
 static const int64_t END = INT64_C(1) << 40; /* every partition seems to hold that many records */
 static const struct { int16_t key, low, high; } VERSIONS[] = {
-    {PRODUCE, 0, 7}, {FETCH, 4, 11}, {LIST_OFFSETS, 1, 2}, {METADATA, 0, 5},
+    {PRODUCE, 0, 7}, {FETCH, 4, 11}, {LIST_OFFSETS, 1, 2}, {METADATA, 0, 7},
     {FIND_COORDINATOR, 0, 0}, {API_VERSIONS, 0, 0}, {INIT_PRODUCER_ID, 0, 1},
 };
 
@@ -97,6 +97,7 @@ static void metadata(writer *w, reader *r, int16_t v) {
         put32(w, partitions);
         for (int32_t p = 0; p < partitions; p++) {
             put16(w, 0); put32(w, p); put32(w, 1);
+            if (v >= 7) put32(w, -1);         /* leader epoch: unknown */
             put32(w, 1); put32(w, 1); put32(w, 1); put32(w, 1); /* replicas: node 1; in sync: node 1 */
             if (v >= 5) put32(w, 0);
         }
