@@ -50,7 +50,7 @@ class Call:
     def check_faults(self, topic: str | None, partition: int | None = None) -> None:
         """Refuse what a fault says is to be refused."""
         for fault in self.faults:
-            if fault.action is Action.ERROR and fault.covers(topic, partition):
+            if fault.action is Action.ERROR and fault.target.covers(topic, partition):
                 raise Refused(fault.code)
 
     def led_partition(self, topic: str, index: int, leader_epoch: int = -1) -> Partition:

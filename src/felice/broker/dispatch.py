@@ -8,12 +8,12 @@ from typing import Any
 from felice.broker.call import Call, Handler
 from felice.broker.cluster import Cluster
 from felice.broker.connection import Answer, Connection, Cut, Frame, Later, Pieces
-from felice.broker.faults import Action, Fault, Faults
+from felice.broker.faults import Action, Faults, removal, struck
 from felice.broker.handlers import HANDLERS
 from felice.broker.handlers.api_versions import refuse_version
 from felice.broker.node import Node
 from felice.broker.refusal import Hangup
-from felice.broker.request_log import RequestLog
+from felice.broker.request_log import RequestLog, note
 from felice.errors import WireError
 from felice.wire.frames import RequestHeader, decode_request, decode_request_header, encode_response
 from felice.wire.messages.registry import REQUESTS
@@ -54,11 +54,11 @@ class Dispatcher:
         except WireError as error:
             raise Hangup(f"its bytes make no sense: {error}") from error
         call = Call(self._cluster, self._node, header, request, self._loop)
-        self._requests.note(call.api, call.version, self._node.id, call.client_id, header.correlation_id, len(frame))
+        note(self._requests, call, len(frame))
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)
         if self._faults.active:
-            call.faults = self._faults.strike(call, lambda: handler.partitions(call, request))
+            call.faults = struck(self._faults.active, call, lambda: handler.partitions(call, request))
             if any(fault.action is not Action.ERROR for fault in call.faults):
                 return Later(asyncio.ensure_future(self._troubled(call, handler)), _as_it_is)
         return self._apply(call, handler)
@@ -79,7 +79,7 @@ class Dispatcher:
                 case Action.DELAY:
                     await asyncio.sleep(fault.seconds)
                 case Action.HOLD:
-                    await self._held(fault)
+                    await removal(fault)
                 case Action.DROP:
                     raise Hangup(f"a fault dropped {call.api}", wanted=True)
         answer = self._apply(call, handler)
@@ -94,13 +94,6 @@ class Dispatcher:
                 case Action.CUT if isinstance(answer, list):
                     return Cut(_first_part(answer, fault.keep))
         return answer
-
-    async def _held(self, fault: Fault) -> None:
-        """Wait until a fault is removed."""
-        if not fault.removed:
-            removal: asyncio.Future[None] = self._loop.create_future()
-            fault.on_removal.append(lambda: _release(removal))
-            await removal
 
 
 def _encode(response: Response, header: RequestHeader) -> Pieces:
@@ -122,9 +115,3 @@ def _first_part(pieces: Pieces, share: float) -> Pieces:
     """Return the first bytes of a frame, at least one and not all."""
     whole = b"".join(pieces)
     return [whole[: min(max(1, int(len(whole) * share)), len(whole) - 1)]]
-
-
-def _release(removal: "asyncio.Future[None]") -> None:
-    """Let a held request go on, if it is still there."""
-    if not removal.done():
-        removal.set_result(None)

@@ -11,6 +11,7 @@ the defaults hit the next one. A request that names several partitions is hit on
 Matching happens on the broker's loop; everything public may be called from any thread.
 """
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from felice.wire.messages.registry import API_NAMES
 if TYPE_CHECKING:
     from felice.broker.call import Call
 
-__all__ = ["Action", "Fault", "Faults", "Target"]
+__all__ = ["Action", "Fault", "Faults", "Target", "removal", "struck"]
 
 
 class Action(Enum):
@@ -48,6 +49,12 @@ class Target(NamedTuple):
     partition: int | None = None
     node: int | None = None
     client_id: str | None = None
+
+    def covers(self, topic: str | None, partition: int | None = None) -> bool:
+        """Tell whether a partition (or, without its index, a topic) is among the targets."""
+        return (self.topic is None or self.topic == topic) and (
+            self.partition is None or partition is None or self.partition == partition
+        )
 
 
 class Fault:
@@ -80,8 +87,7 @@ class Fault:
         self._times = times
         self._faults = faults
         self._hit = threading.Condition()
-        self.on_removal: list[Callable[[], None]] = []
-        """What is to be done on the broker's loop when the fault is removed."""
+        self._on_removal: list[Callable[[], None]] = []  # what is to be done then, on the broker's loop
 
     def __repr__(self) -> str:
         """Return what it does, to whom, and how often it did."""
@@ -108,13 +114,7 @@ class Fault:
             if not self._hit.wait_for(lambda: self.count >= count, timeout):
                 raise TimeoutError(f"{self!r} after {timeout} s, not {count}")
 
-    def covers(self, topic: str | None, partition: int | None = None) -> bool:
-        """Tell whether a partition (or, without its index, a topic) is among the targets."""
-        return (self.target.topic is None or self.target.topic == topic) and (
-            self.target.partition is None or partition is None or self.target.partition == partition
-        )
-
-    def strike(self) -> bool:
+    def _strike(self) -> bool:
         """Count a request that matches, and tell whether it is hit."""
         with self._hit:
             self.seen += 1
@@ -190,7 +190,7 @@ class Faults:
         What was being waited for goes on inside: a request that had been read is applied, its answer kept back.
         """
         fault = Fault(self, Action.FREEZE, Target(node=node), times=0)
-        fault.on_removal.append(lambda: self._freeze(node, False))
+        fault._on_removal.append(lambda: self._freeze(node, False))
         self._run(lambda: self._freeze(node, True))
         return self._add(fault)
 
@@ -220,27 +220,39 @@ class Faults:
     def _release(self, fault: Fault) -> None:
         """Take a fault out, on the loop, and let go of what it holds."""
         self.active = tuple(other for other in self.active if other is not fault)
-        for action in fault.on_removal:
+        for action in fault._on_removal:
             action()
-        fault.on_removal.clear()
+        fault._on_removal.clear()
 
-    # --- on the loop ---
 
-    def strike(self, call: "Call", partitions: Callable[[], Iterable[tuple[str, int]]]) -> tuple[Fault, ...]:
-        """Return the faults that hit a request; `partitions` gives those that it names."""
-        return tuple(fault for fault in self.active if self._matches(fault, call, partitions) and fault.strike())
+# --- for the dispatcher, on the loop ---
 
-    @staticmethod
-    def _matches(fault: Fault, call: "Call", partitions: Callable[[], Iterable[tuple[str, int]]]) -> bool:
-        """Tell whether a request is among a fault's targets."""
-        target = fault.target
-        if (
-            fault.action is Action.FREEZE
-            or (target.api is not None and target.api != call.api)
-            or (target.node is not None and target.node != call.node.id)
-            or (target.client_id is not None and target.client_id != call.client_id)
-        ):
-            return False
-        if target.topic is None and target.partition is None:
-            return True
-        return any(fault.covers(topic, partition) for topic, partition in partitions())
+
+def struck(
+    faults: Iterable[Fault], call: "Call", partitions: Callable[[], Iterable[tuple[str, int]]]
+) -> tuple[Fault, ...]:
+    """Return the faults that hit a request, and count it; `partitions` gives those that it names."""
+    return tuple(fault for fault in faults if _matches(fault, call, partitions) and fault._strike())
+
+
+def _matches(fault: Fault, call: "Call", partitions: Callable[[], Iterable[tuple[str, int]]]) -> bool:
+    """Tell whether a request is among a fault's targets."""
+    target = fault.target
+    if (
+        fault.action is Action.FREEZE
+        or (target.api is not None and target.api != call.api)
+        or (target.node is not None and target.node != call.node.id)
+        or (target.client_id is not None and target.client_id != call.client_id)
+    ):
+        return False
+    if target.topic is None and target.partition is None:
+        return True
+    return any(target.covers(topic, partition) for topic, partition in partitions())
+
+
+async def removal(fault: Fault) -> None:
+    """Wait until a fault is removed."""
+    if not fault.removed:
+        removed = asyncio.Event()
+        fault._on_removal.append(removed.set)
+        await removed.wait()

@@ -7,9 +7,12 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["RequestLog", "SeenRequest"]
+if TYPE_CHECKING:
+    from felice.broker.call import Call
+
+__all__ = ["RequestLog", "SeenRequest", "note"]
 
 KEPT = 4096
 
@@ -77,10 +80,15 @@ class RequestLog:
         """Do as `wait_for`, without blocking the caller's event loop."""
         return await asyncio.to_thread(self.wait_for, api, timeout, count=count, after=after)
 
-    def note(self, api: str, version: int, node: int, client_id: str | None, correlation_id: int, size: int) -> None:
-        """Add a request."""
-        with self._changed:
-            self.count += 1
-            self._seen.append(SeenRequest(self.count, api, version, node, client_id, correlation_id, size))
-            if self._waiting:
-                self._changed.notify_all()
+
+def note(log: RequestLog, call: "Call", size: int) -> None:
+    """Add a request, of `size` bytes, to the log."""
+    with log._changed:
+        log.count += 1
+        log._seen.append(
+            SeenRequest(
+                log.count, call.api, call.version, call.node.id, call.client_id, call.header.correlation_id, size
+            )
+        )
+        if log._waiting:
+            log._changed.notify_all()
