@@ -1,6 +1,9 @@
 """The virtual cluster: nodes that stop and start, leaders that move."""
 
 import socket
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -189,3 +192,31 @@ def test_a_busy_port_is_named() -> None:
         port = int(first.bootstrap_servers.split(":")[1])
         with pytest.raises(OSError, match=str(port)):
             Broker(port=port).start()
+
+
+def test_row_42_a_forked_child_is_told_and_leaves_the_broker_to_its_parent() -> None:
+    """Nothing in the child waits, and what it closes on its way out is not the parent's."""
+    script = """
+        import os, time
+        from felice.broker import Broker
+        from felice.errors import ClosedError
+
+        with Broker(topics={"letters": 2}) as broker:
+            child = os.fork()
+            if child == 0:
+                started = time.monotonic()
+                try:
+                    broker.topics
+                except ClosedError as error:
+                    print("child:", error, flush=True)
+                broker.close()
+                os._exit(0 if time.monotonic() - started < 5 else 3)
+            assert os.waitpid(child, 0)[1] == 0
+            print("parent:", broker.topics, flush=True)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    child, parent = done.stdout.splitlines()
+    assert child.startswith("child: the embedded broker does not run in this process")
+    assert (parent, done.stderr) == ("parent: {'letters': 2}", "")

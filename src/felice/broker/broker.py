@@ -126,7 +126,8 @@ class Broker:
         if thread is not None:
             self._ended = True
             try:
-                thread.run(self._close)
+                if thread.alive:
+                    thread.run(self._close)
             finally:
                 thread.close()
 

@@ -3,8 +3,10 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from typing import TypeVar
+
+from felice.errors import ClosedError
 
 __all__ = ["LoopThread"]
 
@@ -22,25 +24,37 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs: not behind its end, and not in a child that was forked."""
+        return self._thread.is_alive()
+
     def run(self, function: Callable[[], T]) -> T:
         """Call a function on the loop, wait for it, and return or raise what it returns or raises."""
         if threading.current_thread() is self._thread:
             return function()
+        if not self.alive:
+            raise ClosedError(
+                "the embedded broker does not run in this process",
+                hint="after a fork() it goes on in the parent only; its addresses can be used in both",
+            )
         result: Future[T] = Future()
 
         def call() -> None:
             try:
-                result.set_result(function())
-            except InvalidStateError:
-                pass
+                value = function()
             except BaseException as error:
                 result.set_exception(error)
+            else:
+                result.set_result(value)
 
         self.loop.call_soon_threadsafe(call)
         return result.result(PATIENCE)
 
     def close(self) -> None:
         """End the loop and the thread; what is still pending is cancelled."""
+        if not self.alive:
+            return  # After a fork the loop's selector and self-pipe are the parent's: nothing here may touch them.
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(PATIENCE)
 
