@@ -152,7 +152,7 @@ class Refresher:
             self.answered = True
             self.last_error = None
             changes = self._metadata.apply(answer)
-            # Race: 1. the question goes out; 2. the last user of a topic says `unwant`; 3. the answer tells of it again.
+            # Race: 1. the question goes out; 2. a topic's last user says `unwant`; 3. the answer tells of it again.
             self._metadata.forget(name for name in names if name not in self._wanted)
         except FeliceError as error:
             self._fail(error)
