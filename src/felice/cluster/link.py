@@ -75,7 +75,7 @@ class Link:
         self._not_before = 0.0
         self._paused_until = 0.0  # outlives the connection, or a reconnect would be a way around the broker's quota
         self._attempt: asyncio.Task[None] | None = None
-        self._waiters: list[asyncio.Future[Connection]] = []
+        self._waiters: list[asyncio.Future[Connection]] = []  # also those who were given it and have not run yet
         self._retired: set[Connection] = set()  # without new requests, but with answers to come
         self._closed = False
 
@@ -91,24 +91,34 @@ class Link:
         """Whether there is no connection, none under way, and none with answers to come: it can be forgotten."""
         return self.live is None and self._attempt is None and not self._retired
 
+    @property
+    def ready(self) -> Connection | None:
+        """The connection, unless somebody who waited for it has not used it yet: then come behind, by `connection`."""
+        return None if self._waiters else self.live
+
     async def connection(self, timeout: float) -> Connection:
-        """Return the connection, making it if need be, within `timeout` seconds; raises ConnectError."""
-        if self.live is not None:
-            return self.live
+        """Return the connection, making it if need be, within `timeout` seconds; raises ConnectError.
+
+        Callers get it in the order in which they came, so that their requests do not overtake each other.
+        """
         if self._closed:
             raise ClosedError("the client is closed")
         loop = self._wiring.loop
         waiter: asyncio.Future[Connection] = loop.create_future()
-        self._waiters.append(waiter)
-        if self._attempt is None:
+        if self.live is not None:
+            # Race: one that comes when the connection is there and those who waited for it have not run yet.
+            #   1. first: waits   2. the connection is there: first is scheduled   3. second: comes
+            #   4. first: sends   5. second: is scheduled behind first             6. second: sends
+            loop.call_soon(_grant, waiter, self.live)
+        elif self._attempt is None:
             self._attempt = loop.create_task(self._connect(), name=f"felice connects to {self.name()}")
         timer = loop.call_later(timeout, self._give_up, waiter, timeout)
+        self._waiters.append(waiter)
         try:
             return await waiter
         finally:
             timer.cancel()
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self._waiters.remove(waiter)
 
     def _give_up(self, waiter: "asyncio.Future[Connection]", timeout: float) -> None:
         if not waiter.done():
@@ -155,8 +165,7 @@ class Link:
             self._settle(connection, None)
 
     def _settle(self, connection: Connection | None, error: FeliceError | None) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
+        for waiter in self._waiters:
             if waiter.done():
                 continue
             if connection is not None:
@@ -292,6 +301,11 @@ class Link:
             await asyncio.wait([self._attempt])
         # A task that is cancelled before its first step never gets to tell its waiters.
         self._settle(None, ClosedError("the client was closed while it connected"))
+
+
+def _grant(waiter: "asyncio.Future[Connection]", connection: Connection) -> None:
+    if not waiter.done():
+        waiter.set_result(connection)
 
 
 def _again(error: FeliceError) -> FeliceError:

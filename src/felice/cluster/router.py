@@ -286,7 +286,7 @@ class Cluster:
         expect_response: bool = True,
     ) -> R:
         link = self._links.get(node_id, role)
-        connection = link.live
+        connection = link.ready
         if connection is None:
             started = self._clock.monotonic()
             connection = await link.connection(timeout)

@@ -890,7 +890,7 @@ async def test_requests_do_not_overtake_those_that_waited_for_the_connection(
         if type(event) is ConnectionOpened and event.role == Role.PRODUCE.value:
             late.extend(send(n) for n in (3, 4))
 
-    monkeypatch.setattr(cluster._wiring.events, "_listeners", (hear,))
+    monkeypatch.setattr(cluster._events, "_listeners", (hear,))
     await asyncio.gather(*[send(n) for n in (1, 2)])
     await asyncio.gather(*late)
     asked = [request.isolation_level for _, request in broker.requests if isinstance(request, ListOffsetsRequest)]
