@@ -619,13 +619,16 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         if self._sender is None:
             return
         async with asyncio.timeout(timeout):
+            self._sender.live()  # Has what is open sent now, whoever waits for metadata.
+            moves: list[asyncio.Future[None]] = []
             for name in self._staging.names():
                 last = self._staging.last(name)
                 if last is not None:
-                    moved: asyncio.Future[None] = self._engine.loop.create_future()
-                    last[0].watch(last[1], _settler(moved), False)
+                    moves.append(self._engine.loop.create_future())
+                    last[0].watch(last[1], _settler(moves[-1]), False)
                     last[0].hurry()
-                    await moved
+            for moved in moves:
+                await moved
             # By way of a bulk handle, since a batch may be split meanwhile.
             live = self._sender.live()
             everything = BulkDelivery([Span(live, batch, 0, len(batch)) for batch in live], sum(map(len, live)))

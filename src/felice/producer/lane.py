@@ -72,6 +72,8 @@ class Lane:
 
     def next_batch(self, now: float, window: int, identity: Identity | None, idempotent: bool) -> "Batch | None":
         """Return the batch that may be sent now, without taking it."""
+        if idempotent and not self.sequence.established:
+            window = 1
         if self.retry_at > now or len(self.in_flight) >= window:
             return None
         if self.begin_again and self.in_flight:

@@ -414,6 +414,7 @@ class Sender:
         if lane.come_back(batch):
             lane.setbacks = 0
             lane.last_error = None
+            lane.sequence.delivered(batch)
             self._settle(batch, base_offset, append_time_ms, None)
 
     def _retry(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:

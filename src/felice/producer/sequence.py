@@ -4,8 +4,11 @@ Theory of operation. Every record of a partition has a serial number: how many c
 number is its serial number minus the `origin` of the partition's present epoch. Brokers take batches of an epoch only
 in unbroken sequence, so when a batch fails for good its numbers leave a hole. What was sent after it keeps its bytes,
 since it may have been written; nothing new is stamped (`restart`) until all that is settled, and then the partition
-begins a new epoch at sequence 0 (KIP-360). When the broker says of the oldest batch that its number is out of order,
-it has written none of those that follow either: then they can all be stamped anew.
+begins a new epoch at sequence 0 (KIP-360). A broker that has nothing of a producer yet takes its first batch at any
+sequence; so until one of an epoch is acknowledged, only one at a time is under way: otherwise the second could be
+written where the first was refused (the leader changed between them), and the first after it. When the broker says of
+the oldest batch that its number is out of order, it has written none of those that follow either: then they can all
+be stamped anew.
 """
 
 from enum import Enum, auto
@@ -38,12 +41,14 @@ class Stamped(Protocol):
 class Sequence:
     """One partition's numbers."""
 
-    __slots__ = ("identity", "next_serial", "origin", "restart")
+    __slots__ = ("established", "identity", "next_serial", "origin", "restart")
 
     def __init__(self) -> None:
         self.identity: Identity | None = None
         self.next_serial = 0
         self.origin = 0
+        self.established = False
+        """Whether the broker is known to have something of the present epoch."""
         self.restart = False
         """Whether a hole in the numbers makes a new epoch necessary, once nothing stamped is left."""
 
@@ -59,6 +64,7 @@ class Sequence:
             self.identity = current
             self.origin = self.next_serial
             self.restart = False
+            self.established = False
         batch.serial = self.next_serial
         self.next_serial += len(batch)
         self._number(batch)
@@ -75,6 +81,7 @@ class Sequence:
         """
         self.identity = current
         self.restart = False
+        self.established = False
         serial = self.next_serial
         for batch in unsettled:
             batch.serial = serial
@@ -83,6 +90,11 @@ class Sequence:
         self.next_serial = serial
         for batch in unsettled:
             self._number(batch)
+
+    def delivered(self, batch: Stamped) -> None:
+        """A stamped batch was acknowledged."""
+        if self.identity == (batch.producer_id, batch.producer_epoch):
+            self.established = True
 
     def lost(self, batch: Stamped, last: bool, in_doubt: bool) -> None:
         """A stamped batch failed for good. `last`: nothing was stamped after it."""

@@ -49,6 +49,7 @@ def send(lane: Lane, *, now: float = 100.0, identity: Identity | None = ME, idem
         lane.take(batch, 1)
         if fresh:
             lane.sequence.stamp(batch, identity if idempotent else None)
+            lane.sequence.established = True
     return batch
 
 
@@ -64,6 +65,28 @@ def test_batches_go_in_the_order_of_sealing_up_to_the_window() -> None:
     assert send(lane) is None
     assert lane.come_back(lane.in_flight[0])
     assert str(send(lane)) == "f"
+
+
+def test_row_26_the_first_batch_of_an_epoch_goes_alone() -> None:
+    """Row 26: a broker without anything of a producer takes any sequence, so the second waits for the first's answer.
+
+    1. the first is refused by a node that does not lead yet; 2. the node becomes leader; 3. the second is taken.
+    """
+    lane = make(*"abc")
+    first = send(lane)
+    lane.sequence.established = False
+    assert send(lane) is None
+    lane.come_back(first)
+    lane.sequence.delivered(first)
+    assert [str(send(lane)), str(send(lane))] == ["b", "c"]
+
+
+def test_without_idempotence_nothing_is_established() -> None:
+    """There are no sequences that a broker could check, so nothing waits for them."""
+    lane = make(*"abc")
+    assert [str(send(lane, idempotent=False)), lane.sequence.established] == ["a", True]
+    lane.sequence.established = False
+    assert str(send(lane, idempotent=False)) == "b"
 
 
 def test_what_came_back_goes_before_what_was_never_sent_and_in_its_old_order() -> None:

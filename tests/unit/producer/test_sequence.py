@@ -98,6 +98,21 @@ def test_beginning_again_numbers_all_that_waits_from_zero() -> None:
     assert stamped(sequence, 1, identity=LATER)[0].base_sequence == 6
 
 
+def test_an_epoch_is_established_by_its_first_acknowledgement() -> None:
+    """Row 26: one of another epoch does not count, and beginning again begins that again too."""
+    sequence = Sequence()
+    first, second = stamped(sequence, 3, 2)
+    assert not sequence.established
+    sequence.delivered(first)
+    assert sequence.established
+    sequence.begin_again([second], LATER)
+    assert not sequence.established
+    sequence.delivered(first)
+    assert not sequence.established
+    sequence.delivered(second)
+    assert sequence.established
+
+
 def test_a_model_broker_never_sees_a_gap(seed: int) -> None:
     """Whatever fails, a broker that takes only unbroken sequences takes all that is left, once and in order."""
     rng = random.Random(seed)
