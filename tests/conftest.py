@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,6 +10,12 @@ import pytest
 from felice.broker import Broker
 
 BASE_SEED = int(os.environ.get("FELICE_SEED") or random.SystemRandom().randrange(2**32))
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be tested where the shell has it ignored, as it does for what runs in its background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
