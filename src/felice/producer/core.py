@@ -1,86 +1,36 @@
-"""The core of a producer: what its two faces share.
+"""The core of a producer: what its two faces share, and the engine's half of it.
 
-Callers' threads run the upper half: a record is checked, offered to the accumulator, and where that does not take it,
-staged or made to wait for room. The lower half runs on the engine: metadata comes, staged records move on, the sender
-goes, and the end is kept in order.
+Metadata comes, staged records move on, the sender goes, and the end is kept in order. The callers' half is the intake.
 """
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from felice import native
 from felice.clock import Clock, SystemClock
 from felice.cluster.engine import Engine
-from felice.cluster.handoff import OneShot
 from felice.cluster.health import Health
 from felice.cluster.router import Cluster
-from felice.config import ProducerConfig, TopicConfig
+from felice.config import ProducerConfig
 from felice.config.option import check_names
-from felice.errors import (
-    BrokerError,
-    BufferFull,
-    ClosedError,
-    ConfigError,
-    DeadlineExceeded,
-    DeliveryError,
-    FeliceError,
-    ForkedError,
-    RecordTooLarge,
-    UsageError,
-)
-from felice.events import DeliveriesFailed, EventBus, Listener
+from felice.errors import BrokerError, ClosedError, ConfigError, DeadlineExceeded, FeliceError, UsageError
+from felice.events import EventBus, Listener
 from felice.producer.delivery import BulkDelivery
+from felice.producer.failures import Failures
+from felice.producer.intake import Intake, K, V
 from felice.producer.sender import Sender
-from felice.producer.staging import Record, Staged, Staging
-from felice.types import Header
-from felice.wire.records import BatchBuilder, Codec
+from felice.producer.staging import Staged
 
 if TYPE_CHECKING:
-    from felice.producer._accumulator import (
-        BAD_PARTITION,
-        NO_ROOM,
-        TOO_LARGE,
-        UNKNOWN_TOPIC,
-        Accumulator,
-        Batch,
-        Delivery,
-        PartitionQueue,
-        Span,
-        Topic,
-        deliver,
-        largest,
-    )
+    from felice.producer._accumulator import Batch, Span, Topic
 else:
-    _native = native.pick("felice.producer._accumulator")
-    deliver, largest = _native.deliver, _native.largest
-    Accumulator, Batch, Delivery, PartitionQueue, Span, Topic = (
-        _native.Accumulator,
-        _native.Batch,
-        _native.Delivery,
-        _native.PartitionQueue,
-        _native.Span,
-        _native.Topic,
-    )
-    BAD_PARTITION, NO_ROOM, TOO_LARGE, UNKNOWN_TOPIC = (
-        _native.BAD_PARTITION,
-        _native.NO_ROOM,
-        _native.TOO_LARGE,
-        _native.UNKNOWN_TOPIC,
-    )
+    Span = native.pick("felice.producer._accumulator").Span
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-ROOM_AGAIN = 0.75
-"""Who waits for room is woken when the buffer is down to this part, so that a wake is worth many records."""
-
-FAILURES_KEPT = 10_000
-"""How many failed batches are remembered for `flush`, beyond which only the records are counted."""
+__all__ = ["K", "ProducerCore", "V", "build_config"]
 
 
 def build_config(config: ProducerConfig | None, bootstrap_servers: Any, options: dict[str, Any]) -> ProducerConfig:
@@ -95,7 +45,7 @@ def build_config(config: ProducerConfig | None, bootstrap_servers: Any, options:
     return ProducerConfig(**options)
 
 
-class ProducerCore(Accumulator[K, V], Generic[K, V]):
+class ProducerCore(Intake[K, V], Generic[K, V]):
     """Everything of a producer but the way in which a caller waits; the faces add that."""
 
     def __init__(
@@ -109,325 +59,26 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         random: Random | None,
     ) -> None:
         """Make the core; nothing connects before the first record or call that needs it."""
-        for name, given in (("key_serializer", key_serializer), ("value_serializer", value_serializer)):
-            if given is not None and not callable(given):
-                raise ConfigError(f"{name}={given!r}", hint="give a callable that returns bytes or None")
-        self.config = config
-        self._clock = clock or SystemClock()
-        self._random = random or Random()
-        self._key_serializer = key_serializer
-        self._value_serializer = value_serializer
-        self._engine = Engine.current()
-        self._events = EventBus(self._engine.callbacks.offer, listeners)
+        engine = Engine.current()
         super().__init__(
-            config.buffer_bytes,
-            self._engine.mailbox(self._on_ring).notify,
-            self._clock,
-            None if clock is None else clock.time_ms,
+            config,
+            key_serializer=key_serializer,
+            value_serializer=value_serializer,
+            engine=engine,
+            clock=clock,
+            ring=self._on_ring,
         )
-        self._partitioned = config.partitioner is not None or any(
-            "partitioner" in over for over in config.topics.values()
-        )
-        self._plain = not (key_serializer or value_serializer or self._partitioned)
-        self.direct = self._plain
-        self._closed = False
+        self._random = random or Random()
+        self._events = EventBus(engine.callbacks.offer, listeners)
+        self._failures = Failures(config.client_id, self._events)
         self._ended = False
-        self._forked = False
-        self._unfork = self._engine.when_forked(self._on_fork)
-        self._staging = Staging(self._stand_in)
-        self._waiters: list[OneShot[None]] = []
-        self._by_topic: dict[str, TopicConfig] = {}
-        self._failures: deque[Batch] = deque(maxlen=FAILURES_KEPT)
-        self._failures_forgotten = 0
-        # On the engine, from the first ring on:
+        # From the first ring on:
         self._cluster: Cluster | None = None
         self._sender: Sender | None = None
         self._starting: asyncio.Task[None] | None = None
         self._stage_timer: asyncio.TimerHandle | None = None
         self._wanted: set[str] = set()
-        self._engine.register(self)
-
-    # -- callers: one record ---------------------------------------------------------------------------------------
-
-    def _on_fork(self) -> None:
-        self._forked = True
-        self.direct = False
-
-    def _check_usable(self) -> None:
-        if self._forked:
-            raise ForkedError(
-                "this producer was made before a fork() and belongs to the parent process",
-                hint="make a producer in the process that uses it",
-            )
-        if self._closed:
-            raise ClosedError("the producer is closed", hint="nothing was accepted; make a new one")
-        self._engine.check()
-
-    def _prepare(
-        self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
-    ) -> Record:
-        """Serialize and check a record; raise UsageError for what can never be sent."""
-        self._check_usable()
-        if not isinstance(topic, str) or not topic:
-            raise UsageError(f"topic={topic!r}", hint="give the topic's name, a string")
-        if self._key_serializer is not None and key is not None:
-            key = self._key_serializer(key)
-        if self._value_serializer is not None and value is not None:
-            value = self._value_serializer(value)
-        if timestamp_ms is not None and not (_is_whole(timestamp_ms) and 0 <= timestamp_ms < 2**63):
-            raise UsageError(f"timestamp_ms={timestamp_ms!r}", hint="give whole milliseconds since 1970")
-        if partition is not None and not (_is_whole(partition) and 0 <= partition < 2**31):
-            raise UsageError(f"partition={partition!r}", hint="give a partition's number, from 0 on")
-        record = Record(
-            topic, _plain(value, "value"), _plain(key, "key"), _plain_headers(headers), partition, timestamp_ms
-        )
-        known = self.topic(topic) if self._partitioned else None
-        return record if known is None else self._with_partition(known, record)
-
-    @staticmethod
-    def _with_partition(known: "Topic", record: Record) -> Record:
-        """Ask the user's partitioner, where the topic has one and the record names no partition."""
-        if record.partition is not None or known.options.partitioner is None:
-            return record
-        count = len(known.queues)
-        chosen = known.options.partitioner(record.topic, record.key, record.value, count)
-        if not _is_whole(chosen) or not 0 <= chosen < count:
-            raise UsageError(
-                f"the partitioner returned {chosen!r} for {record.topic}", hint=f"it has partitions 0 to {count - 1}"
-            )
-        return record._replace(partition=chosen)
-
-    def _accept(self, record: Record) -> "Delivery | None":
-        """Take a prepared record into a batch or the staging queue; None where there is no room."""
-        self._check_usable()
-        if self._partitioned:
-            known = self.topic(record.topic)
-            if known is None:
-                return self._stage(record)
-            record = self._with_partition(known, record)
-        taken = self.offer(*record)
-        if not isinstance(taken, int):
-            return taken
-        if taken == UNKNOWN_TOPIC:
-            return self._stage(record)
-        if taken == TOO_LARGE:
-            return self._accept_large(record)
-        if taken == NO_ROOM:
-            self.seal_all()
-            return None
-        if taken == BAD_PARTITION:
-            known = self.topic(record.topic)
-            count = len(known.queues) if known is not None else 0
-            raise UsageError(
-                f"partition={record.partition} of {record.topic}", hint=f"it has partitions 0 to {count - 1}"
-            )
-        raise UsageError(f"{record!r} cannot be sent", hint="give bytes")
-
-    def _check_size(self, record: Record) -> None:
-        """Raise RecordTooLarge for a record that cannot be sent even alone and compressed."""
-        options = self._options(record.topic)
-        size = record.size() + 61
-        if size > self.limit:
-            raise RecordTooLarge(
-                f"a record of {size} bytes for {record.topic} is above buffer_bytes={self.limit}",
-                hint="raise that option",
-            )
-        if size <= options.record_bytes:
-            return
-        builder = BatchBuilder(size)
-        builder.append(record.value, record.key, record.headers or (), record.timestamp_ms or 0)
-        codec = Codec.parse(options.compression)
-        packed = len(builder.seal(codec=codec, level=options.compression_level))
-        if packed > options.record_bytes:
-            after = f" after {options.compression}" if codec else ""
-            raise RecordTooLarge(
-                f"a record of {packed} bytes{after} for {record.topic} is above record_bytes={options.record_bytes}",
-                hint="send less in one record, compress it, or raise that option and the topic's max.message.bytes",
-            )
-
-    def _accept_large(self, record: Record) -> "Delivery | None":
-        """Take a record that needs a batch of its own."""
-        self._check_size(record)
-        known = self.topic(record.topic)
-        if known is None or self.used + record.size() + 61 > self.limit:
-            self.seal_all()
-            return None
-        return self._place(known, record)
-
-    def _place(self, known: "Topic", record: Record) -> "Delivery":
-        placed = self.place_record(known, *record[1:])
-        if isinstance(placed, int):
-            raise UsageError(
-                f"partition={record.partition} of {record.topic}",
-                hint=f"it has partitions 0 to {len(known.queues) - 1}",
-            )
-        return placed
-
-    def _stage(self, record: Record) -> "Delivery | None":
-        """Let a record wait for its topic's metadata."""
-        self._check_size(record)
-        size = record.size()
-        if self.used + size > self.limit:
-            return None
-        if record.timestamp_ms is None:
-            record = record._replace(timestamp_ms=self._clock.time_ms())
-        placed = self._staging.add(
-            record, self._clock.monotonic(), lambda: self._closed or self.topic(record.topic) is not None
-        )
-        if placed is None:
-            return self._accept(record)
-        self.charge(size)
-        self._ring_engine()
-        return deliver(*placed, record.timestamp_ms or 0)
-
-    def _stand_in(self, name: str) -> "Batch":
-        """Make a batch that stands for records of a topic whose partitions are not known."""
-        return Batch(PartitionQueue(Topic(self, name, self._options(name)), -1))
-
-    def _options(self, topic: str) -> TopicConfig:
-        """Return the options as this topic has them."""
-        name = topic if topic in self.config.topics else ""
-        found = self._by_topic.get(name)
-        if found is None:
-            found = self._by_topic[name] = self.config.for_topic(name)
-        return found
-
-    def _ring_engine(self) -> None:
-        self._engine.post(self._on_ring)
-
-    def _no_room(self, record: Record, waited: float) -> BufferFull:
-        last = f"; last: {self._cluster.health.last_error}" if self._cluster and self._cluster.health.last_error else ""
-        return BufferFull(
-            f"no room for a record of {record.size()} bytes for {record.topic} within {waited:g} s: "
-            f"{self.used} of {self.limit} bytes are taken{last}",
-            hint="the brokers do not keep up, or buffer_bytes is small",
-        )
-
-    def _send_slowly(
-        self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
-    ) -> "Delivery":
-        """Take a record that the accumulator did not take at once, waiting for room. The sync face's way."""
-        return self._accept_waiting(self._prepare(topic, value, key, headers, partition, timestamp_ms))
-
-    def _accept_waiting(self, record: Record) -> "Delivery":
-        taken = self._accept(record)
-        if taken is not None:
-            return taken
-        patience = self.config.buffer_timeout
-        deadline = self._clock.monotonic() + patience
-        while True:
-            waiter = self._wait_for_room()
-            # Once more, now that the waiter stands: room that came before it would wake nobody.
-            taken = self._accept(record)
-            if taken is not None:
-                self._leave(waiter)
-                return taken
-            try:
-                waiter.wait(deadline - self._clock.monotonic())
-            except DeadlineExceeded:
-                raise self._no_room(record, patience) from None
-            finally:
-                self._leave(waiter)
-
-    async def _send_slowly_async(
-        self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
-    ) -> "Delivery":
-        """As `_send_slowly`, awaiting room. The async face's way."""
-        return await self._accept_awaiting(self._prepare(topic, value, key, headers, partition, timestamp_ms))
-
-    async def _accept_awaiting(self, record: Record) -> "Delivery":
-        taken = self._accept(record)
-        if taken is not None:
-            return taken
-        patience = self.config.buffer_timeout
-        deadline = self._clock.monotonic() + patience
-        while True:
-            waiter = self._wait_for_room()
-            taken = self._accept(record)
-            if taken is not None:
-                self._leave(waiter)
-                return taken
-            try:
-                async with asyncio.timeout(max(0.0, deadline - self._clock.monotonic())):
-                    await waiter
-            except TimeoutError:
-                raise self._no_room(record, patience) from None
-            finally:
-                self._leave(waiter)
-
-    def _wait_for_room(self) -> OneShot[None]:
-        waiter: OneShot[None] = OneShot()
-        self._waiters.append(waiter)
-        return waiter
-
-    def _leave(self, waiter: OneShot[None]) -> None:
-        with suppress(ValueError):  # Woken, and so taken out already.
-            self._waiters.remove(waiter)
-
-    def _try_send(
-        self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
-    ) -> "Delivery":
-        record = self._prepare(topic, value, key, headers, partition, timestamp_ms)
-        taken = self._accept(record)
-        if taken is None:
-            raise self._no_room(record, 0)
-        return taken
-
-    # -- callers: many records -------------------------------------------------------------------------------------
-
-    def _prepare_many(
-        self,
-        topic: str,
-        values: Iterable[Any],
-        keys: Iterable[Any] | None,
-        headers: Iterable[Any] | None,
-        partition: int | None,
-        timestamp_ms: int | None,
-    ) -> "Many":
-        """Check every record, so that a bad one is refused before any is accepted."""
-        self._check_usable()
-        # Copies: nobody can shorten them while they are being taken.
-        many = Many(topic, list(values), _aligned(keys), _aligned(headers), partition, timestamp_ms)
-        for name, column in (("keys", many.keys), ("headers", many.headers)):
-            if column is not None and len(column) != len(many.values):
-                raise UsageError(f"{len(column)} {name} for {len(many.values)} values", hint="give as many of each")
-        if self._plain and many.headers is None:
-            self._prepare(topic, None, None, None, partition, timestamp_ms)
-            value, key = largest(many.values), largest(many.keys or [])
-            if value >= 0 and key >= 0 and value + key + 200 <= self._options(topic).record_bytes:
-                return many
-        records = [self._prepare(*many.row(at)) for at in range(len(many.values))]
-        for record in records:
-            self._check_size(record)
-        many.records = records
-        return many
-
-    def _offer_rest(self, many: "Many") -> Record | None:
-        """Take as many of the rest as there is room for; return the record that waits for room, or None at the end."""
-        total = len(many.values)
-        while many.taken < total:
-            self._check_usable()
-            if many.records is None:
-                many.taken, reason = self.offer_many(
-                    many.topic,
-                    many.values,
-                    many.keys,
-                    many.headers,
-                    many.partition,
-                    many.timestamp_ms,
-                    many.taken,
-                    many.spans,
-                )
-                if not reason:
-                    break
-                record = self._prepare(*many.row(many.taken))
-            else:
-                record = many.records[many.taken]
-            taken = self._accept(record)
-            if taken is None:
-                return record
-            many.add(taken)
-        return None
+        engine.register(self)
 
     # -- on the engine ---------------------------------------------------------------------------------------------
 
@@ -459,7 +110,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 random=self._random,
                 events=self._events,
                 on_room=self._on_room,
-                on_failure=self._on_failure,
+                on_failure=self._failures.add,
             )
             self._cluster.metadata.watch(self._on_metadata)
             self._starting = self._engine.loop.create_task(self._cluster.start())
@@ -507,7 +158,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 self._wanted.add(name)
                 cluster.want_topics([name])
             self._fail_staged(name, now - self.config.delivery_timeout, self._unknown_topic)
-        waiting = self._staging.names()
+        waiting = set(self._staging.names())
         for name in [name for name in self._wanted if name not in waiting and self.topic(name) is None]:
             self._wanted.remove(name)
             cluster.unwant([name])
@@ -548,61 +199,24 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
 
         self._staging.move(topic.name, place, lambda: self.admit(topic))
         if refused:
-            self._engine.post(self._refuse, topic.name, refused)
+            self._engine.post(self._refuse, refused)
 
-    def _refuse(self, topic: str, refused: "list[tuple[Batch, Staged, Exception]]") -> None:
-        """Fail staged records of a topic."""
+    def _refuse(self, refused: "list[tuple[Batch, Staged, Exception]]") -> None:
+        """Fail staged records of one topic."""
         unseen = [
             failed
             for stand_in, staged, error in refused
             if not (failed := stand_in.settle_one(staged.index, error)).looked
         ]
-        for failed in unseen:
-            self._remember(failed)
         if unseen:
-            self._report(topic, -1, len(unseen), unseen[0].error)
+            self._failures.add(*unseen)
 
     def _fail_staged(self, name: str, before: float, reason: Callable[[Staged], FeliceError]) -> None:
         taken = self._staging.take(name, before)
-        self._refuse(name, [(stand_in, staged, reason(staged)) for stand_in, staged in taken])
+        self._refuse([(stand_in, staged, reason(staged)) for stand_in, staged in taken])
         if taken:
             self.charge(-sum(staged.record.size() for _, staged in taken))
             self._on_room()
-
-    def _on_room(self) -> None:
-        """Wake those who wait for room, once there is a good deal of it."""
-        if self._waiters and self.used <= self.limit * ROOM_AGAIN:
-            self._wake_waiters()
-
-    def _wake_waiters(self) -> None:
-        # One list for good, and each taken out by itself: whoever has just joined must not be left in a list that is
-        # looked at no more.
-        for _ in range(len(self._waiters)):
-            with suppress(IndexError):
-                self._waiters.pop(0).set(None)
-
-    def _on_failure(self, batch: "Batch") -> None:
-        """A batch failed and nobody has asked for its outcome yet."""
-        self._remember(batch)
-        self._report(batch.queue.topic, batch.queue.partition, len(batch), batch.error)
-
-    def _remember(self, failed: "Batch") -> None:
-        """Keep a failure that nobody has looked at, for `flush` and `close` to raise."""
-        if len(self._failures) == FAILURES_KEPT:
-            self._failures_forgotten += len(self._failures[0])
-        self._failures.append(failed)
-
-    def _report(self, topic: str, partition: int, records: int, error: Any) -> None:
-        self._events.emit(
-            DeliveriesFailed(
-                client_id=self.config.client_id,
-                topic=topic,
-                partition=partition,
-                records=records,
-                error=str(error),
-                may_have_happened=bool(getattr(error, "may_have_happened", False)),
-            )
-        )
 
     # -- the end, and other waits; coroutines of the engine --------------------------------------------------------
 
@@ -645,28 +259,12 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
                 f"{left} records are still on their way after {timeout:g} s",
                 hint="they stay on their way; flush again, or look at the producer's health",
             ) from None
-        self._raise_failures()
+        self._failures.raise_unseen()
 
     def _undelivered(self) -> int:
         """Return how many accepted records have no outcome yet."""
         in_batches = sum(len(batch) for batch in self._sender.live()) if self._sender else 0
         return self._staging.count() + in_batches
-
-    def _raise_failures(self) -> None:
-        """Raise a DeliveryError that counts what failed since the last time and was looked at by nobody."""
-        failures = [batch for batch in self._failures if not batch.looked]
-        forgotten, self._failures_forgotten = self._failures_forgotten, 0
-        self._failures.clear()
-        failed = sum(len(batch) for batch in failures) + forgotten
-        if failed:
-            first = failures[0].error if failures else None
-            raise DeliveryError(
-                f"{failed} records were not delivered; the first: {first}",
-                failed=failed,
-                first=first,
-                may_have_happened=any(getattr(batch.error, "may_have_happened", False) for batch in failures),
-                hint="each delivery tells its own error",
-            ) from first
 
     def _stop_accepting(self) -> bool:
         """Refuse what comes from now on; False where the producer was closed before."""
@@ -695,7 +293,7 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
             self._wake_waiters()
             self._unfork()
             self._engine.unregister(self)
-        self._raise_failures()
+        self._failures.raise_unseen()
 
     def _refuse_rest(self) -> None:
         """Fail what is left when the producer has ended.
@@ -728,99 +326,9 @@ class ProducerCore(Accumulator[K, V], Generic[K, V]):
         return self._undelivered()
 
 
-class Many:
-    """One `send_many`: its columns, and how far it has come."""
-
-    __slots__ = ("headers", "keys", "partition", "records", "spans", "taken", "timestamp_ms", "topic", "values")
-
-    def __init__(
-        self,
-        topic: str,
-        values: list[Any],
-        keys: list[Any] | None,
-        headers: list[Any] | None,
-        partition: int | None,
-        timestamp_ms: int | None,
-    ) -> None:
-        self.topic = topic
-        self.values = values
-        self.keys = keys
-        self.headers = headers
-        self.partition = partition
-        self.timestamp_ms = timestamp_ms
-        self.taken = 0
-        self.spans: list[Span] = []
-        self.records: list[Record] | None = None
-
-    def row(self, at: int) -> tuple[str, Any, Any, Any, int | None, int | None]:
-        """Return the arguments of `send` for one record."""
-        return (
-            self.topic,
-            self.values[at],
-            None if self.keys is None else self.keys[at],
-            None if self.headers is None else self.headers[at],
-            self.partition,
-            self.timestamp_ms,
-        )
-
-    def add(self, delivery: "Delivery") -> None:
-        """Count a record that was taken by itself."""
-        self.spans.append(Span(self.spans, *delivery._place(), 1))
-        self.taken += 1
-
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Let a BufferFull say what was accepted before it."""
-        try:
-            yield
-        except BufferFull as full:
-            full.accepted = self.taken
-            full.delivery = BulkDelivery(self.spans, self.taken)
-            raise
-
-
 def _settler(future: "asyncio.Future[None]") -> Callable[[], None]:
     def settle() -> None:
         if not future.done():
             future.set_result(None)
 
     return settle
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _aligned(column: Iterable[Any] | None) -> list[Any] | None:
-    return None if column is None else list(column)
-
-
-def _plain(given: Any, what: str) -> bytes | None:
-    """Return a key or value as bytes; UsageError where it is not bytes-like."""
-    if given is None or type(given) is bytes:
-        return given
-    if isinstance(given, bytes | bytearray | memoryview):
-        return bytes(given)
-    raise UsageError(
-        f"a {what} of type {type(given).__name__}",
-        hint=f"give bytes or None: encode it, or set {what}_serializer",
-    )
-
-
-def _plain_headers(given: Any) -> list[Header] | None:
-    """Return headers as a list of (str, bytes or None)."""
-    if not given:
-        return None
-    hint = 'give a series of (str, bytes or None), as [("trace", b"1")]'
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise UsageError(f"headers={given!r}", hint=hint)
-    found: list[Header] = []
-    for header in given.items() if isinstance(given, Mapping) else given:
-        if not (isinstance(header, tuple | list) and len(header) == 2 and isinstance(header[0], str)):
-            raise UsageError(f"a header {header!r}", hint=hint)
-        try:
-            header[0].encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise UsageError(f"the name of a header {header!r} is not Unicode") from None
-        found.append((header[0], _plain(header[1], "header")))
-    return found

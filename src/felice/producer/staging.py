@@ -8,30 +8,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from felice.types import Header
+from felice.producer.record import Record
 
 if TYPE_CHECKING:
     from felice.producer._accumulator import Batch
 
-__all__ = ["Record", "Staged", "Staging"]
-
-
-class Record(NamedTuple):
-    """A record that has been checked: plain bytes, a list of headers, whole numbers."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None
-    headers: list[Header] | None
-    partition: int | None
-    timestamp_ms: int | None
-
-    def size(self) -> int:
-        """Return the most bytes that the record takes in a batch."""
-        headers = sum(14 + 4 * len(name) + len(value or b"") for name, value in self.headers or ())
-        return 41 + len(self.value or b"") + len(self.key or b"") + headers
+__all__ = ["Staged", "Staging"]
 
 
 @dataclass(frozen=True, slots=True)
