@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from conftest import Connect
 from felice.broker import Broker
 from felice.errors import (
     BrokerError,
@@ -21,7 +20,7 @@ from felice.errors import (
 )
 from felice.events import BatchSplit, ConnectionFailed, ProducerEpochBumped, TopicRecreated
 from felice.wire.records import read_header
-from producer_faces import Face, log, values
+from producer_faces import Connect, Face, log, values
 
 MakeBroker = Callable[..., Broker]
 
