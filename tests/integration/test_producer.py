@@ -572,7 +572,7 @@ def test_flush_raises_with_counts_for_what_nobody_looked_at(
 
 def test_a_failure_that_somebody_looks_at_is_not_told_elsewhere(broker: Broker, connect: Connect) -> None:
     """Whoever waits for it, or has a callback, knows."""
-    producer = connect(broker)
+    producer = connect(broker, linger=60)  # so that nothing fails before it is looked at
     with refuse(broker):
         with pytest.raises(BrokerError):
             producer.send_and_wait("letters", b"x")

@@ -300,7 +300,7 @@ def test_the_last_epoch_is_followed_by_a_new_producer_id(
     broker: Broker, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Epochs end at 32767 (here at 1): then another ID is asked for, and all goes on, once and in order."""
-    monkeypatch.setattr("felice.producer.sender.LAST_EPOCH", 1)
+    monkeypatch.setattr("felice.producer.identification.LAST_EPOCH", 1)
     producer = connect(broker, **SMALL)
     sent = [b"first"]
     producer.send_and_wait("letters", b"first", partition=0)
@@ -318,7 +318,7 @@ def test_a_hole_at_the_last_epoch_waits_for_a_new_producer_id(
     broker: Broker, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that failed in doubt ends the epoch; nothing is stamped before there is a next one."""
-    monkeypatch.setattr("felice.producer.sender.LAST_EPOCH", 0)
+    monkeypatch.setattr("felice.producer.identification.LAST_EPOCH", 0)
     producer = connect(broker)
     producer.send_and_wait("letters", b"a", partition=0)
     with broker.faults.error(ErrorCode.UNKNOWN_SERVER_ERROR, "Produce"):

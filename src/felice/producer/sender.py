@@ -31,12 +31,13 @@ from felice.errors import (
     FeliceError,
     RecordTooLarge,
 )
-from felice.events import BatchSplit, EventBus, ProducerEpochBumped
+from felice.events import BatchSplit, EventBus
+from felice.producer.identification import Identification
 from felice.producer.lane import Lane
-from felice.producer.sequence import LAST_EPOCH, Identity, Verdict, verdict
-from felice.wire.messages.init_producer_id import InitProducerIdRequest
+from felice.producer.sequence import Verdict, verdict
+from felice.producer.splitting import halves
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
-from felice.wire.records import BatchBuilder, Codec, read_records, stamp
+from felice.wire.records import Codec, stamp
 
 if TYPE_CHECKING:
     from felice.producer._accumulator import Accumulator, Batch, PartitionQueue
@@ -48,9 +49,6 @@ Answer: TypeAlias = ProduceResponse.TopicProduceResponse.PartitionProduceRespons
 
 COMPRESS_HERE = 16 * 1024
 """Batches up to this many bytes are compressed on the engine; for larger ones another thread is worth its wake."""
-
-IDENTIFY_PATIENCE = 30.0
-"""Seconds that one attempt to get a producer ID may take before it is begun anew."""
 
 
 class Sender:
@@ -81,8 +79,15 @@ class Sender:
         self._lanes: list[Lane] = []
         self._active: dict[Lane, None] = {}
         self._windows: dict[int, int] = {}
-        self._identity: Identity | None = None
-        self._identifying: asyncio.Task[None] | None = None
+        self._identification = Identification(
+            cluster,
+            config,
+            clock=clock,
+            random=random,
+            events=events,
+            on_change=self.wake,
+            on_setback=self._note,
+        )
         self._fatal: FeliceError | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._pumping = False
@@ -124,8 +129,9 @@ class Sender:
             self._active[self._lane(queue)] = None
         if self._active and self._sweep is None:
             self._sweep_later()
-        if self._config.idempotence and self._identity is None and self._active and self._fatal is None:
-            self._identify()
+        if self._config.idempotence and self._active:
+            self._identification.seek()
+            self._fatal = self._fatal or self._identification.failure
         picks: dict[int, list[tuple[Lane, Batch]]] = {}
         sizes: dict[int, int] = {}
         for lane in tuple(self._active):
@@ -136,7 +142,9 @@ class Sender:
             node = self._ready_at(lane, now)
             if node is None:
                 continue
-            batch = lane.next_batch(now, self._config.max_in_flight, self._identity, self._config.idempotence)
+            batch = lane.next_batch(
+                now, self._config.max_in_flight, self._identification.current, self._config.idempotence
+            )
             if batch is None or not self._prepared(lane, batch):
                 continue
             size = _size(batch)
@@ -184,8 +192,8 @@ class Sender:
             lane.topic_id = topic.topic_id
         if lane.begin_again and not lane.in_flight and not self._begin_again(lane):
             return None
-        if lane.sequence.restart and not lane.busy and lane.sequence.identity == self._identity:
-            self._bump("the sequence numbers of a failed batch are in doubt")
+        if lane.sequence.restart and not lane.busy and lane.sequence.identity == self._identification.current:
+            self._identification.bump("the sequence numbers of a failed batch are in doubt")
         leader = self._leader(lane)
         if leader < 0:
             self._cluster.request_refresh(f"{lane.name} has no leader")
@@ -247,7 +255,7 @@ class Sender:
         for lane, batch in chosen:
             lane.take(batch, node)
             if not batch.attempts:
-                lane.sequence.stamp(batch, self._identity if self._config.idempotence else None)
+                lane.sequence.stamp(batch, self._identification.current if self._config.idempotence else None)
             batch.attempts += 1
             batch.in_flight = True
         self._accumulator.finish([batch for _, batch in chosen])
@@ -264,18 +272,18 @@ class Sender:
 
     def _begin_again(self, lane: Lane) -> bool:
         """Stamp everything that waits anew; nothing of the lane is in flight."""
-        if self._identity is None:
+        if self._identification.current is None:
             return False
         lane.begin_again = False
         if not lane.waiting:
             lane.sequence.restart = True
             return True
-        if lane.sequence.identity == self._identity:
-            self._bump(f"{lane.name} was out of sequence")
-        if self._identity is None:
+        if lane.sequence.identity == self._identification.current:
+            self._identification.bump(f"{lane.name} was out of sequence")
+        if self._identification.current is None:
             lane.begin_again = True
             return False
-        lane.sequence.begin_again(list(lane.waiting), self._identity)
+        lane.sequence.begin_again(list(lane.waiting), self._identification.current)
         for batch in lane.waiting:
             stamp(
                 batch.payload,
@@ -454,34 +462,10 @@ class Sender:
             self._on_failure(batch)
 
     def _split(self, lane: Lane, batch: "Batch") -> None:
-        """Cut a batch that is too large for the broker in two, inside its own range of numbers."""
+        """Cut a batch that is too large for the broker in two."""
         lane.come_back(batch)
-        options = lane.queue.owner.options
-        codec = Codec.parse(options.compression)
-        found = read_records(batch.payload, limit=2**31 - 1)
-        middle = len(found) // 2
-        for first, part in ((0, found[:middle]), (middle, found[middle:])):
-            half = BatchBuilder(sum(_record_bytes(record) for record in part) + 61)
-            for record in part:
-                half.append(record.value, record.key, record.headers, record.timestamp_ms)
-            piece = self._accumulator.adopt(lane.queue, half, batch.begun)
-            piece.serial = batch.serial + first
-            piece.producer_id = batch.producer_id
-            piece.producer_epoch = batch.producer_epoch
-            if batch.base_sequence >= 0:
-                piece.base_sequence = (batch.base_sequence + first) & 0x7FFFFFFF
-            piece.attempts = batch.attempts
-            piece.in_doubt = batch.in_doubt
-            piece.payload = half.seal(
-                codec=codec,
-                level=options.compression_level,
-                producer_id=piece.producer_id,
-                producer_epoch=piece.producer_epoch,
-                base_sequence=piece.base_sequence,
-            )
-            for index in range(len(part)):
-                batch.move(first + index, piece, index)
-            lane.put_back(piece)
+        for half in halves(self._accumulator, batch):
+            lane.put_back(half)
         builder, batch.payload = batch.builder, None
         self._accumulator.release(batch, builder)
         self._active[lane] = None
@@ -490,67 +474,14 @@ class Sender:
                 client_id=self._config.client_id,
                 topic=lane.queue.topic,
                 partition=lane.queue.partition,
-                records=len(found),
+                records=len(batch),
                 batches=2,
             )
         )
 
-    # -- the producer's identity -----------------------------------------------------------------------------------
-
-    def _identify(self) -> None:
-        """Get a producer ID, unless that is under way."""
-        if self._identifying is None:
-            self._identifying = self._loop.create_task(self._get_identity())
-            self._identifying.add_done_callback(self._identified)
-
-    async def _get_identity(self) -> None:
-        request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=2**31 - 1)
-        while True:
-            try:
-                response = await self._cluster.call(request, deadline=self._clock.monotonic() + IDENTIFY_PATIENCE)
-            except FeliceError as error:
-                if not error.retriable:
-                    raise
-                self._note(error)
-                continue
-            if not response.error_code:
-                self._identity = Identity(response.producer_id, response.producer_epoch)
-                return
-            refused = BrokerError(response.error_code, "asking for a producer ID")
-            if not refused.retriable:
-                raise refused
-            self._note(refused)
-            await asyncio.sleep(self._config.retry_backoff * self._random.uniform(0.8, 1.2))
-
-    def _identified(self, task: "asyncio.Task[None]") -> None:
-        self._identifying = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fatal = (
-                error if isinstance(error, FeliceError) else FeliceError(f"asking for a producer ID: {error!r}")
-            )
-        self.wake()
-
     def _note(self, error: FeliceError) -> None:
         for lane in self._active:
             lane.last_error = error
-
-    def _bump(self, reason: str) -> None:
-        """Begin a new epoch; other partitions go on in the old one until nothing of theirs is under way."""
-        if self._identity is None:
-            return
-        if self._identity.epoch >= LAST_EPOCH:
-            self._identity = None  # The epochs are used up: the next step asks for a new ID.
-            self._identify()
-            return
-        self._identity = Identity(self._identity.producer_id, self._identity.epoch + 1)
-        self._events.emit(
-            ProducerEpochBumped(
-                client_id=self._config.client_id,
-                producer_id=self._identity.producer_id,
-                producer_epoch=self._identity.epoch,
-                reason=reason,
-            )
-        )
 
     # -- time, and the end -----------------------------------------------------------------------------------------
 
@@ -635,9 +566,10 @@ class Sender:
         for handle in (self._timer, self._sweep):
             if handle is not None:
                 handle.cancel()
-        tasks = [*self._tasks, *([self._identifying] if self._identifying else [])]
+        tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
+        await self._identification.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._compressors is not None:
             self._compressors.shutdown(wait=False, cancel_futures=True)
@@ -645,12 +577,6 @@ class Sender:
 
 def _size(batch: "Batch") -> int:
     return len(batch.payload) if batch.payload is not None else batch.builder.size
-
-
-def _record_bytes(record: Any) -> int:
-    """Return the most that a record takes in a batch."""
-    headers = sum(20 + 4 * len(name) + len(value or b"") for name, value in record.headers)
-    return 36 + len(record.key or b"") + len(record.value or b"") + headers
 
 
 def _own(error: FeliceError) -> FeliceError:
