@@ -518,8 +518,11 @@ cdef class Accumulator:
         """Double the batch's buffer until `need` bytes fit; False where the budget has no room for that."""
         cdef BatchBuilder builder = batch.builder
         cdef Py_ssize_t capacity = builder.capacity
+        cdef Py_ssize_t most = batch.queue.owner.batch_bytes
         while capacity < need:
             capacity *= 2
+        if need <= most < capacity:
+            capacity = most  # It is sealed before it gets larger.
         if self.used + capacity - batch.charge > self.limit:
             capacity = need
             if self.used + capacity - batch.charge > self.limit and not lenient:

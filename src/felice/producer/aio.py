@@ -128,9 +128,7 @@ class AsyncProducer(AsyncFace[K, V]):
         DeliveryError with counts when records failed whose outcome nobody has asked for.
         """
         self._core._check_usable()
-        await self._core._engine.run_async(
-            self._core._flush, self._core.config.delivery_timeout if timeout is None else timeout
-        )
+        await self._core._engine.run_async(self._core._flush, self._core.patience(timeout))
 
     async def partitions_for(self, topic: str, timeout: float = 30.0) -> int:
         """Return how many partitions a topic has, asking the cluster for up to `timeout` seconds."""
@@ -150,9 +148,7 @@ class AsyncProducer(AsyncFace[K, V]):
         """
         if self._core._forked or not self._core._stop_accepting():
             return
-        await self._core._engine.run_async(
-            self._core._close, self._core.config.delivery_timeout if timeout is None else timeout
-        )
+        await self._core._engine.run_async(self._core._close, self._core.patience(timeout))
 
     async def __aenter__(self) -> "AsyncProducer[K, V]":
         return self

@@ -33,6 +33,10 @@ else:
 __all__ = ["K", "ProducerCore", "V", "build_config"]
 
 
+EXPIRY_NOTICED = 2.0
+"""Seconds within which it is noticed that a record's delivery timeout has passed."""
+
+
 def build_config(config: ProducerConfig | None, bootstrap_servers: Any, options: dict[str, Any]) -> ProducerConfig:
     """Make the config from what a face's constructor was given; `ConfigError` for what does not fit together."""
     if bootstrap_servers is not None:
@@ -250,6 +254,10 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             everything._watch(_settler(settled), looks=False)
             await settled
 
+    def patience(self, timeout: float | None) -> float:
+        """Return how long a flush or a close waits: if not told, until every record must have its outcome."""
+        return self.config.delivery_timeout + EXPIRY_NOTICED if timeout is None else timeout
+
     async def _flush(self, timeout: float) -> None:
         try:
             await self._drain(timeout)
@@ -315,8 +323,6 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
 
     def drain_at_exit(self, deadline: float) -> int:
         """Deliver what is left before the interpreter ends; return how many records are not delivered."""
-        if self._sender is None:
-            return 0
         self._stop_accepting()
         with suppress(FeliceError, TimeoutError):
             self._engine.run(self._drain, max(0.0, deadline - SystemClock().monotonic()))

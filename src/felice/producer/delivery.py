@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from felice.cluster.engine import Engine
 from felice.cluster.handoff import OneShot
-from felice.errors import DeadlineExceeded, DeliveryError, FeliceError
+from felice.errors import DeadlineExceeded, DeliveryError, FeliceError, ForkedError
 from felice.types import RecordMetadata
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def outcome(delivery: "Delivery", timeout: float | None) -> tuple["Batch", int]:
     if not delivery.done():
         settled: OneShot[None] = OneShot()
         batch, index = delivery._place()
+        _check_process(batch)
         batch.watch(index, lambda: settled.set(None))
         batch.hurry()
         try:
@@ -56,6 +57,7 @@ async def awaiting(delivery: "Delivery") -> RecordMetadata:
     """Await a record's outcome on the running loop. Cancelling it leaves the record alone."""
     if not delivery.done():
         batch, index = delivery._place()
+        _check_process(batch)
         future = _promise(lambda hook: batch.watch(index, hook))
         batch.hurry()
         await future
@@ -72,6 +74,16 @@ async def within(delivery: "Delivery", timeout: float | None) -> RecordMetadata:
         if limit.expired():
             raise _no_outcome(timeout) from None
         raise
+
+
+def _check_process(batch: "Batch") -> None:
+    """Raise ForkedError in a child process: the outcome will come to the parent and never to it."""
+    queue = batch.queue
+    if queue is not None and getattr(queue.owner.accumulator, "_forked", False):
+        raise ForkedError(
+            f"this record for {queue.topic} was sent before a fork() and its outcome goes to the parent process",
+            hint="wait for it there",
+        )
 
 
 def _no_outcome(timeout: float | None) -> DeadlineExceeded:
@@ -224,6 +236,7 @@ class BulkDelivery:
     def _hurry(self) -> None:
         for batch, _, _ in self._places():
             if not batch.done:
+                _check_process(batch)
                 batch.hurry()
 
     def _ranges(self) -> list[RecordRange]:
@@ -255,8 +268,8 @@ class BulkDelivery:
         """
         if not self.done():
             settled: OneShot[None] = OneShot()
-            self._watch(lambda: settled.set(None))
             self._hurry()
+            self._watch(lambda: settled.set(None))
             try:
                 settled.wait(timeout)
             except DeadlineExceeded:
@@ -278,8 +291,8 @@ class BulkDelivery:
 
     async def _awaiting(self) -> list[RecordRange]:
         if not self.done():
-            future = _promise(self._watch)
             self._hurry()
+            future = _promise(self._watch)
             await future
         return self._ranges()
 

@@ -125,8 +125,7 @@ class Producer(SyncFace[K, V]):
         DeliveryError with counts when records failed whose outcome nobody has asked for.
         """
         self._core._check_usable()
-        patience = self._core.config.delivery_timeout if timeout is None else timeout
-        self._core._engine.run(self._core._flush, patience)
+        self._core._engine.run(self._core._flush, self._core.patience(timeout))
 
     def partitions_for(self, topic: str, timeout: float = 30.0) -> int:
         """Return how many partitions a topic has, asking the cluster for up to `timeout` seconds."""
@@ -146,8 +145,7 @@ class Producer(SyncFace[K, V]):
         """
         if self._core._forked or not self._core._stop_accepting():
             return
-        patience = self._core.config.delivery_timeout if timeout is None else timeout
-        self._core._engine.run(self._core._close, patience)
+        self._core._engine.run(self._core._close, self._core.patience(timeout))
 
     def __enter__(self) -> "Producer[K, V]":
         return self
