@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
 from felice.config.addresses import Address, Addresses, parse_addresses
 from felice.config.option import option, validate
@@ -16,8 +17,8 @@ class ClientConfig:
     """Where to ask for the cluster first. Kafka: `bootstrap.servers`."""
     client_id: str = option("felice", kafka="client.id")
     """What the brokers' logs and quotas call this client."""
-    request_timeout: float = option(30.0, kafka="request.timeout.ms", unit="seconds", low=0.001)
-    """How long one request may take before its connection is given up."""
+    request_timeout: float = option(30.0, kafka="request.timeout.ms", unit="seconds", low=0.001, high=2_000_000)
+    """How long one request may take before its connection is given up; brokers are told, in 31 bits of milliseconds."""
     connect_timeout: float = option(10.0, kafka="socket.connection.setup.timeout.ms", unit="seconds", low=0.001)
     """How long making one connection may take: name resolution, TCP and ApiVersions together."""
     reconnect_backoff: float = option(0.05, kafka="reconnect.backoff.ms", unit="seconds", low=0)
@@ -53,3 +54,20 @@ class ClientConfig:
         """The parsed `bootstrap_servers`."""
         servers: Iterable[object] = self.bootstrap_servers
         return tuple(server for server in servers if isinstance(server, Address))
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of `ClientConfig` as keyword arguments, but for the addresses."""
+
+    client_id: str
+    request_timeout: float
+    connect_timeout: float
+    reconnect_backoff: float
+    reconnect_backoff_max: float
+    retry_backoff: float
+    retry_backoff_max: float
+    metadata_max_age: float
+    connections_max_idle: float
+    max_frame_bytes: int
+    allow_auto_create_topics: bool
+    security: str

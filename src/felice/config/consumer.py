@@ -1,9 +1,9 @@
 """What a consumer can be told."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias
 
-from felice.config.client import ClientConfig
+from felice.config.client import ClientConfig, ClientOptions
 from felice.config.option import option
 from felice.errors import ConfigError
 
@@ -52,21 +52,9 @@ class ConsumerConfig(ClientConfig):
             )
 
 
-class ConsumerOptions(TypedDict, total=False):
+class ConsumerOptions(ClientOptions, total=False):
     """The options of `ConsumerConfig` as keyword arguments."""
 
-    client_id: str
-    request_timeout: float
-    connect_timeout: float
-    reconnect_backoff: float
-    reconnect_backoff_max: float
-    retry_backoff: float
-    retry_backoff_max: float
-    metadata_max_age: float
-    connections_max_idle: float
-    max_frame_bytes: int
-    allow_auto_create_topics: bool
-    security: str
     isolation: Isolation
     offset_reset: OffsetResetPolicy
     fetch_min_bytes: int

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias
 
-from felice.config.client import ClientConfig
+from felice.config.client import ClientConfig, ClientOptions
 from felice.config.option import check_names, option
 from felice.errors import ConfigError
 
@@ -118,21 +118,9 @@ class ProducerConfig(ClientConfig):
         return TopicConfig(*(getattr(one, name) for name in BY_TOPIC))
 
 
-class ProducerOptions(TypedDict, total=False):
+class ProducerOptions(ClientOptions, total=False):
     """The options of `ProducerConfig` as keyword arguments."""
 
-    client_id: str
-    request_timeout: float
-    connect_timeout: float
-    reconnect_backoff: float
-    reconnect_backoff_max: float
-    retry_backoff: float
-    retry_backoff_max: float
-    metadata_max_age: float
-    connections_max_idle: float
-    max_frame_bytes: int
-    allow_auto_create_topics: bool
-    security: str
     acks: Acks
     idempotence: bool
     max_in_flight: int
