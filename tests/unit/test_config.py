@@ -120,6 +120,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"security": "ssl"}, "choose from 'plaintext'"),
     ({"max_frame_bytes": 2**31}, "max_frame_bytes"),
     ({"request_timeout": None}, "a number of seconds"),
+    # Produce and ListOffsets tell it to the broker in 32 bits of milliseconds.
+    ({"request_timeout": float("inf")}, "from 0.001 to 2000000 seconds"),
+    ({"request_timeout": 2**31 / 1000}, "from 0.001 to 2000000 seconds"),
 ]
 
 
