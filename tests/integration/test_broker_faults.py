@@ -8,7 +8,7 @@ import pytest
 
 from asking import SILENCE, Asker, batch
 from felice.broker import Broker
-from felice.errors import ErrorCode
+from felice.errors import ConfigError, ErrorCode
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest
 from felice.wire.messages.init_producer_id import InitProducerIdRequest
@@ -227,7 +227,7 @@ def test_faults_for_one_node_leave_the_others() -> None:
 
 def test_an_api_that_is_not_there_is_named() -> None:
     """A wrong name is told at once, with the right ones."""
-    with Broker() as broker, pytest.raises(ValueError, match="Produce"):
+    with Broker() as broker, pytest.raises(ConfigError, match="Produce"):
         broker.faults.drop("Prodce")
 
 

@@ -19,7 +19,7 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from felice.errors import ClosedError, ErrorCode
+from felice.errors import ClosedError, ConfigError, ErrorCode
 from felice.wire.messages.registry import API_NAMES
 
 if TYPE_CHECKING:
@@ -212,7 +212,9 @@ class Faults:
     def _add(self, fault: Fault) -> Fault:
         """Let a fault take effect."""
         if fault.target.api is not None and fault.target.api not in API_NAMES.values():
-            raise ValueError(f"there is no API {fault.target.api!r}; there are {', '.join(API_NAMES.values())}")
+            raise ConfigError(
+                f"there is no API {fault.target.api!r}", hint=f"there are {', '.join(API_NAMES.values())}"
+            )
         self.history.append(fault)
         self._run(lambda: setattr(self, "active", (*self.active, fault)))
         return fault

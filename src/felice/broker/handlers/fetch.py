@@ -60,10 +60,10 @@ def _handle(call: Call, request: FetchRequest) -> "FetchResponse | asyncio.Futur
     max_bytes = min(request.max_bytes, call.cluster.settings.number("fetch.max.bytes"))
     read = partial(_read, call, exchange, max_bytes, request.isolation_level == READ_COMMITTED)
     reading = read()
-    missing = min(request.min_bytes, max_bytes) - reading.size
-    if missing <= 0 or request.max_wait_ms <= 0 or reading.urgent or not exchange.wanted:
+    least = min(request.min_bytes, max_bytes)
+    if reading.size >= least or request.max_wait_ms <= 0 or reading.urgent or not exchange.wanted:
         return _respond(call, exchange, reading.answers)
-    return Poll(call, exchange, read, request, reading).future
+    return Poll(call, exchange, read, reading, least, request.max_wait_ms / 1000).future
 
 
 class Poll:
@@ -72,17 +72,24 @@ class Poll:
     __slots__ = ("_call", "_exchange", "_least", "_looking", "_missing", "_partitions", "_read", "_timer", "future")
 
     def __init__(
-        self, call: Call, exchange: Exchange, read: "partial[Reading]", request: FetchRequest, reading: Reading
+        self,
+        call: Call,
+        exchange: Exchange,
+        read: "partial[Reading]",
+        reading: Reading,
+        least: int,
+        seconds: float,
     ) -> None:
+        """Take what was read so far, the bytes of records to wait for, and how long to wait for them."""
         self._call = call
         self._exchange = exchange
         self._read = read
-        self._least = min(request.min_bytes, call.cluster.settings.number("fetch.max.bytes"), request.max_bytes)
-        self._missing = self._least - reading.size
+        self._least = least
+        self._missing = least - reading.size
         self._partitions: list[Partition] = []
         self._looking = False
         self.future: asyncio.Future[FetchResponse] = call.loop.create_future()
-        self._timer = call.loop.call_later(request.max_wait_ms / 1000, self._time_up)
+        self._timer = call.loop.call_later(seconds, self._time_up)
         self._watch(reading.partitions)
         self.future.add_done_callback(self._over)
 
