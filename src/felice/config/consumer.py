@@ -34,7 +34,7 @@ class ConsumerConfig(ClientConfig):
     buffer_bytes: int = option(64 * 1024 * 1024, unit="bytes", low=65536)
     """How much the whole client may hold and have asked for, over all partitions."""
     max_poll_records: int = option(5_000, kafka="max.poll.records", unit="records", low=1)
-    """How many records a batch has at most; the objects of many thousands would cost fresh memory each time."""
+    """How many records a batch has at most: the objects made of very many cost fresh memory each time."""
     rack: str = option("", kafka="client.rack")
     """Where this client runs, so that it may be told to read from a replica nearby (KIP-392)."""
     check_crc: bool = option(True, kafka="check.crcs")
