@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from felice import Producer
 from felice.broker import Broker
 from felice.errors import BufferFull, DeadlineExceeded, ErrorCode, FeliceError
+from felice.events import EngineLate, Event
 from felice.producer import _accumulator
 from felice.wire.records import check
 from producer_faces import Connect, Face, log, values
@@ -202,3 +204,20 @@ def test_a_long_run_of_failures_holds_no_memory(broker: Broker, connect: Connect
         assert batch.builder is None
         assert batch.payload is None
     assert producer.core.used == 0
+
+
+def test_two_thousand_new_topics_at_once_do_not_hold_up_the_engine() -> None:
+    """What a topic costs that is met for the first time does not depend on how many others are."""
+    names = [f"topic-{number}" for number in range(2000)]
+    late: list[Event] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, EngineLate):
+            late.append(event)
+
+    with Broker(topics=dict.fromkeys(names, 1)) as broker:
+        with Producer(broker.bootstrap_servers, listeners=[hear]) as producer:
+            deliveries = [producer.send(name, b"x") for name in names]
+            assert {delivery.result(30).offset for delivery in deliveries} == {0}
+        assert len(broker.requests.of("Metadata")) < 50
+    assert not late
