@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from felice.consumer import Timestamp as Timestamp
     from felice.errors import *  # noqa: F403
     from felice.producer import AsyncProducer as AsyncProducer
-    from felice.producer import BulkDelivery as BulkDelivery
     from felice.producer import Delivery as Delivery
     from felice.producer import Producer as Producer
-    from felice.producer import RecordRange as RecordRange
+    from felice.producer.delivery import BulkDelivery as BulkDelivery
+    from felice.producer.delivery import RecordRange as RecordRange
     from felice.types import GroupMetadata as GroupMetadata
     from felice.types import Header as Header
     from felice.types import OffsetAndEpoch as OffsetAndEpoch
@@ -37,7 +37,8 @@ _HOMES = {
     "felice.cluster.health": ("Health",),
     "felice.config": ("ConsumerConfig", "ProducerConfig", "TopicConfig"),
     "felice.consumer": ("AsyncConsumer", "Batch", "Consumer", "Message", "OffsetAndTimestamp", "Timestamp"),
-    "felice.producer": ("AsyncProducer", "BulkDelivery", "Delivery", "Producer", "RecordRange"),
+    "felice.producer": ("AsyncProducer", "Delivery", "Producer"),
+    "felice.producer.delivery": ("BulkDelivery", "RecordRange"),
     "felice.types": ("GroupMetadata", "Header", "OffsetAndEpoch", "RecordMetadata", "TimestampType", "TopicPartition"),
     "felice.errors": (
         "BrokerError",

@@ -1,7 +1,13 @@
 """Values that every room shares."""
 
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
+
+K = TypeVar("K")
+"""What a key is before it is serialized, or after it is deserialized."""
+
+V = TypeVar("V")
+"""What a value is before it is serialized, or after it is deserialized."""
 
 Header: TypeAlias = tuple[str, bytes | None]
 """A record header: its key and its value, which may be null."""

@@ -1,10 +1,9 @@
-"""Sending records: the two faces of a producer, and what they hand out."""
+"""Sending records: the two faces of a producer, and the handle that they give."""
 
 from typing import TYPE_CHECKING
 
 from felice import native
 from felice.producer.aio import AsyncProducer
-from felice.producer.delivery import BulkDelivery, RecordRange
 from felice.producer.producer import Producer
 
 if TYPE_CHECKING:
@@ -12,4 +11,4 @@ if TYPE_CHECKING:
 else:
     Delivery = native.pick("felice.producer._accumulator").Delivery
 
-__all__ = ["AsyncProducer", "BulkDelivery", "Delivery", "Producer", "RecordRange"]
+__all__ = ["AsyncProducer", "Delivery", "Producer"]

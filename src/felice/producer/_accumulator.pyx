@@ -29,7 +29,6 @@ from felice.wire._records cimport BatchBuilder, murmur2_c, pack_headers, seal_bu
 
 from collections import deque
 
-from felice.producer import delivery as _delivery
 from felice.types import RecordMetadata
 from felice.wire._records import stamp
 
@@ -38,6 +37,18 @@ cdef extern from "Python.h":
 
 cdef extern from "coarse_clock.h" nogil:
     int64_t felice_now_ms()
+
+cdef object _waiting = None
+
+
+cdef waiting():
+    """Return the module that waits for outcomes; imported when somebody first does, since it brings asyncio along."""
+    global _waiting
+    if _waiting is None:
+        from felice.producer import delivery
+        _waiting = delivery
+    return _waiting
+
 
 # What a batch is in.
 OPEN, SEALED, DELIVERED, FAILED = range(4)
@@ -204,7 +215,7 @@ cdef class Delivery:
         if batch.moved is not None:
             batch, index = batch.place(index)
         if batch.state != C_DELIVERED:
-            batch, index = _delivery.outcome(self, timeout)
+            batch, index = waiting().outcome(self, timeout)
         return RecordMetadata(
             batch.queue.topic,
             batch.queue.partition,
@@ -214,17 +225,17 @@ cdef class Delivery:
 
     def exception(self, timeout=None):
         """Wait up to `timeout` seconds; return the record's error, or None where it was delivered."""
-        return _delivery.exception(self, timeout)
+        return waiting().exception(self, timeout)
 
     def add_done_callback(self, callback):
         """Call `callback(delivery)` when the record has its outcome.
 
         On the running event loop where this is called on one, and on felice's callback thread otherwise.
         """
-        _delivery.add_callback(self, callback)
+        waiting().add_callback(self, callback)
 
     def __await__(self):
-        return _delivery.awaiting(self).__await__()
+        return waiting().awaiting(self).__await__()
 
 
 def deliver(Batch batch, int32_t index, int64_t timestamp_ms):

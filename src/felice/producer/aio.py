@@ -1,23 +1,23 @@
 """The async face of a producer: what waits in the sync face is awaited here, and nothing else differs."""
 
 from collections.abc import Callable, Iterable
-from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from felice import native
-from felice.clock import Clock
-from felice.cluster.health import Health
 from felice.config import ProducerConfig, ProducerOptions
 from felice.config.addresses import Addresses
 from felice.errors import DeliveryError
-from felice.events import Listener
-from felice.producer.core import K, ProducerCore, V, build_config
-from felice.producer.delivery import BulkDelivery, within
-from felice.types import Header, RecordMetadata
+from felice.types import Header, K, RecordMetadata, V
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from felice.clock import Clock
+    from felice.cluster.health import Health
+    from felice.events import Listener
     from felice.producer._accumulator import AsyncFace, Delivery
+    from felice.producer.delivery import BulkDelivery
 else:
     AsyncFace = native.pick("felice.producer._accumulator").AsyncFace
 
@@ -42,13 +42,18 @@ class AsyncProducer(AsyncFace[K, V]):
         config: ProducerConfig | None = None,
         key_serializer: Callable[[K], bytes | None] | None = None,
         value_serializer: Callable[[V], bytes | None] | None = None,
-        listeners: Iterable[Listener] = (),
-        clock: Clock | None = None,
-        random: Random | None = None,
+        listeners: "Iterable[Listener]" = (),
+        clock: "Clock | None" = None,
+        random: "Random | None" = None,
         **options: Unpack[ProducerOptions],
     ) -> None:
-        core: ProducerCore[K, V] = ProducerCore(
-            build_config(config, bootstrap_servers, dict(options)),
+        # Imported with the first producer: the network's rooms, asyncio among them, are most of what importing costs.
+        from felice.producer.core import make_core
+
+        core = make_core(
+            config,
+            bootstrap_servers,
+            options,
             key_serializer=key_serializer,
             value_serializer=value_serializer,
             listeners=listeners,
@@ -63,7 +68,7 @@ class AsyncProducer(AsyncFace[K, V]):
         return self._core.config
 
     @property
-    def health(self) -> Health:
+    def health(self) -> "Health":
         """What the connection to the cluster is like; from any thread."""
         return self._core.health
 
@@ -97,7 +102,7 @@ class AsyncProducer(AsyncFace[K, V]):
         delivery = await self.send(
             topic, value, key=key, headers=headers, partition=partition, timestamp_ms=timestamp_ms
         )
-        return await within(delivery, timeout)
+        return await self._core._within(delivery, timeout)
 
     async def send_many(
         self,
@@ -108,7 +113,7 @@ class AsyncProducer(AsyncFace[K, V]):
         headers: Iterable[Iterable[Header] | None] | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-    ) -> BulkDelivery:
+    ) -> "BulkDelivery":
         """Accept many records, waiting for room as `send` does; one handle stands for all.
 
         `keys` and `headers`, where given, have one entry a value. All are checked before the first is accepted. When
@@ -119,7 +124,7 @@ class AsyncProducer(AsyncFace[K, V]):
         while (record := self._core._offer_rest(many)) is not None:
             with many.told():
                 many.add(await self._core._accept_awaiting(record))
-        return BulkDelivery(many.spans, many.taken)
+        return many.delivery()
 
     async def flush(self, timeout: float | None = None) -> None:
         """Send everything that was accepted, without linger, and wait until each record has its outcome.

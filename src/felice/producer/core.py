@@ -5,7 +5,7 @@ Metadata comes, staged records move on, the sender goes, and the end is kept in 
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic
@@ -16,37 +16,42 @@ from felice.cluster.engine import Engine
 from felice.cluster.health import Health
 from felice.cluster.router import Cluster
 from felice.config import ProducerConfig
+from felice.config.addresses import Addresses
 from felice.config.option import check_names
 from felice.errors import BrokerError, ClosedError, ConfigError, DeadlineExceeded, FeliceError, UsageError
 from felice.events import EventBus, Listener
 from felice.producer.delivery import BulkDelivery
 from felice.producer.failures import Failures
-from felice.producer.intake import Intake, K, V
+from felice.producer.intake import Intake
 from felice.producer.sender import Sender
 from felice.producer.staging import Staged
+from felice.types import K, V
 
 if TYPE_CHECKING:
     from felice.producer._accumulator import Batch, Span, Topic
 else:
     Span = native.pick("felice.producer._accumulator").Span
 
-__all__ = ["K", "ProducerCore", "V", "build_config"]
+__all__ = ["ProducerCore", "make_core"]
 
 
 EXPIRY_NOTICED = 2.0
 """Seconds within which it is noticed that a record's delivery timeout has passed."""
 
 
-def build_config(config: ProducerConfig | None, bootstrap_servers: Any, options: dict[str, Any]) -> ProducerConfig:
-    """Make the config from what a face's constructor was given; `ConfigError` for what does not fit together."""
+def make_core(
+    config: ProducerConfig | None, bootstrap_servers: Addresses | None, options: Mapping[str, Any], **given: Any
+) -> "ProducerCore[Any, Any]":
+    """Make the core of what a face's constructor was given; `ConfigError` for what does not fit together."""
+    chosen = dict(options)
     if bootstrap_servers is not None:
-        options["bootstrap_servers"] = bootstrap_servers
-    if config is not None:
-        if options:
-            raise ConfigError(f"config= and also {', '.join(sorted(options))}", hint="give one or the other")
-        return config
-    check_names(ProducerConfig, options)
-    return ProducerConfig(**options)
+        chosen["bootstrap_servers"] = bootstrap_servers
+    if config is None:
+        check_names(ProducerConfig, chosen)
+        config = ProducerConfig(**chosen)
+    elif chosen:
+        raise ConfigError(f"config= and also {', '.join(sorted(chosen))}", hint="give one or the other")
+    return ProducerCore(config, **given)
 
 
 class ProducerCore(Intake[K, V], Generic[K, V]):

@@ -6,7 +6,7 @@ A record is checked, offered to the accumulator, and where that does not take it
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from felice import native
 from felice.clock import Clock, SystemClock
@@ -23,9 +23,11 @@ from felice.errors import (
     RecordTooLarge,
     UsageError,
 )
+from felice.producer.delivery import within
 from felice.producer.many import Many
 from felice.producer.record import Record, check_record, is_whole
 from felice.producer.staging import Staging
+from felice.types import K, RecordMetadata, V
 from felice.wire.records import BatchBuilder, Codec
 
 if TYPE_CHECKING:
@@ -59,9 +61,6 @@ else:
     )
 
 __all__ = ["Intake"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 ROOM_AGAIN = 0.75
 """Who waits for room is woken when the buffer is down to this part, so that a wake is worth many records."""
@@ -304,6 +303,9 @@ class Intake(Accumulator[K, V], Generic[K, V]):
                 raise self._no_room(record, patience) from None
             finally:
                 self._leave(waiter)
+
+    async def _within(self, delivery: "Delivery", timeout: float | None) -> RecordMetadata:
+        return await within(delivery, timeout)
 
     def _wait_for_room(self) -> OneShot[None]:
         waiter: OneShot[None] = OneShot()

@@ -62,6 +62,10 @@ class Many:
         self.spans.append(Span(self.spans, *delivery._place(), 1))
         self.taken += 1
 
+    def delivery(self) -> BulkDelivery:
+        """Return the handle of all that is taken."""
+        return BulkDelivery(self.spans, self.taken)
+
     @contextmanager
     def told(self) -> Iterator[None]:
         """Let a BufferFull say what was accepted before it."""
@@ -69,5 +73,5 @@ class Many:
             yield
         except BufferFull as full:
             full.accepted = self.taken
-            full.delivery = BulkDelivery(self.spans, self.taken)
+            full.delivery = self.delivery()
             raise

@@ -1,23 +1,23 @@
 """The sync face of a producer."""
 
 from collections.abc import Callable, Iterable
-from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
 from felice import native
-from felice.clock import Clock
-from felice.cluster.health import Health
 from felice.config import ProducerConfig, ProducerOptions
 from felice.config.addresses import Addresses
 from felice.errors import DeliveryError
-from felice.events import Listener
-from felice.producer.core import K, ProducerCore, V, build_config
-from felice.producer.delivery import BulkDelivery
-from felice.types import Header, RecordMetadata
+from felice.types import Header, K, RecordMetadata, V
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from felice.clock import Clock
+    from felice.cluster.health import Health
+    from felice.events import Listener
     from felice.producer._accumulator import Delivery, SyncFace
+    from felice.producer.delivery import BulkDelivery
 else:
     SyncFace = native.pick("felice.producer._accumulator").SyncFace
 
@@ -41,13 +41,18 @@ class Producer(SyncFace[K, V]):
         config: ProducerConfig | None = None,
         key_serializer: Callable[[K], bytes | None] | None = None,
         value_serializer: Callable[[V], bytes | None] | None = None,
-        listeners: Iterable[Listener] = (),
-        clock: Clock | None = None,
-        random: Random | None = None,
+        listeners: "Iterable[Listener]" = (),
+        clock: "Clock | None" = None,
+        random: "Random | None" = None,
         **options: Unpack[ProducerOptions],
     ) -> None:
-        core: ProducerCore[K, V] = ProducerCore(
-            build_config(config, bootstrap_servers, dict(options)),
+        # Imported with the first producer: the network's rooms, asyncio among them, are most of what importing costs.
+        from felice.producer.core import make_core
+
+        core = make_core(
+            config,
+            bootstrap_servers,
+            options,
             key_serializer=key_serializer,
             value_serializer=value_serializer,
             listeners=listeners,
@@ -62,7 +67,7 @@ class Producer(SyncFace[K, V]):
         return self._core.config
 
     @property
-    def health(self) -> Health:
+    def health(self) -> "Health":
         """What the connection to the cluster is like; from any thread."""
         return self._core.health
 
@@ -105,7 +110,7 @@ class Producer(SyncFace[K, V]):
         headers: Iterable[Iterable[Header] | None] | None = None,
         partition: int | None = None,
         timestamp_ms: int | None = None,
-    ) -> BulkDelivery:
+    ) -> "BulkDelivery":
         """Accept many records, waiting for room as `send` does; one handle stands for all.
 
         `keys` and `headers`, where given, have one entry a value. All are checked before the first is accepted. When
@@ -116,7 +121,7 @@ class Producer(SyncFace[K, V]):
         while (record := self._core._offer_rest(many)) is not None:
             with many.told():
                 many.add(self._core._accept_waiting(record))
-        return BulkDelivery(many.spans, many.taken)
+        return many.delivery()
 
     def flush(self, timeout: float | None = None) -> None:
         """Send everything that was accepted, without linger, and wait until each record has its outcome.

@@ -396,6 +396,10 @@ class Sender:
                 self._retry(lane, batch, error)
             case Verdict.RETRY_IN_DOUBT:
                 self._retry(lane, batch, error, in_doubt=True)
+            case Verdict.FOLLOW:
+                # At once, unless what it has to follow is slow to come back itself.
+                follows = batch.attempts <= lane.unsettled()[0].attempts + 1
+                self._retry(lane, batch, lane.last_error or error, pause=not follows)
             case Verdict.BEGIN_AGAIN:
                 lane.begin_again = True
                 self._retry(lane, batch, error)
@@ -425,19 +429,22 @@ class Sender:
             lane.sequence.delivered(batch)
             self._settle(batch, base_offset, append_time_ms, None)
 
-    def _retry(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:
-        """Put a batch back to its place, to go again after a pause, unless its time is up or all is over."""
+    def _retry(
+        self, lane: Lane, batch: "Batch", error: Exception, *, in_doubt: bool = False, pause: bool = True
+    ) -> None:
+        """Put a batch back to its place, to go again, as a rule after a pause."""
         if not lane.come_back(batch):
             return
         lane.last_error = error
         batch.in_doubt = batch.in_doubt or in_doubt
-        now = self._clock.monotonic()
-        pause = min(self._config.retry_backoff * 2 ** min(lane.setbacks, 16), self._config.retry_backoff_max)
-        lane.retry_at = now + pause * self._random.uniform(0.8, 1.2)
-        lane.setbacks += 1
         lane.put_back(batch)
         self._active[lane] = None
-        self._wake_at(lane.retry_at)
+        now = self._clock.monotonic()
+        if pause and lane.retry_at <= now:  # Those that come back together make one pause.
+            seconds = min(self._config.retry_backoff * 2 ** min(lane.setbacks, 16), self._config.retry_backoff_max)
+            lane.retry_at = now + seconds * self._random.uniform(0.8, 1.2)
+            lane.setbacks += 1
+            self._wake_at(lane.retry_at)
 
     def _fail(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:
         """Fail a batch for good; its numbers leave a hole unless it was the last one."""

@@ -113,6 +113,8 @@ class Verdict(Enum):
     RETRY = auto()
     RETRY_IN_DOUBT = auto()
     """As RETRY, but the batch may have been written."""
+    FOLLOW = auto()
+    """Not written for want of one before it: goes again behind that one."""
     BEGIN_AGAIN = auto()
     """Not written, nor anything after it: stamp all anew in a new epoch and go on."""
     SPLIT = auto()
@@ -143,7 +145,7 @@ def verdict(code: int, *, records: int, oldest: bool, idempotent: bool) -> Verdi
     if code in _TOO_LARGE:
         return Verdict.SPLIT if records > 1 else Verdict.FAIL
     if idempotent and code in _NUMBERS:
-        return Verdict.BEGIN_AGAIN if oldest else Verdict.RETRY
+        return Verdict.BEGIN_AGAIN if oldest else Verdict.FOLLOW
     if code in _FATAL:
         return Verdict.FATAL
     if code in _IN_DOUBT:
