@@ -19,7 +19,7 @@ from felice.errors import (
     UsageError,
 )
 from felice.events import DeliveriesFailed
-from felice.producer import BulkDelivery, RecordRange
+from felice.producer.delivery import BulkDelivery, RecordRange
 from felice.types import RecordMetadata
 from felice.wire.records import murmur2, read_header
 from producer_faces import Connect, log, values

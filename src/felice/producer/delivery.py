@@ -268,8 +268,8 @@ class BulkDelivery:
         """
         if not self.done():
             settled: OneShot[None] = OneShot()
-            self._hurry()
             self._watch(lambda: settled.set(None))
+            self._hurry()  # Now that it is known that somebody looks.
             try:
                 settled.wait(timeout)
             except DeadlineExceeded:
@@ -291,8 +291,8 @@ class BulkDelivery:
 
     async def _awaiting(self) -> list[RecordRange]:
         if not self.done():
-            self._hurry()
             future = _promise(self._watch)
+            self._hurry()
             await future
         return self._ranges()
 
