@@ -6,6 +6,7 @@ import inspect
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import Counter
@@ -422,6 +423,57 @@ def test_ctrl_c_interrupts_a_wait_at_once_and_the_consumer_goes_on(broker: Broke
             timer.join()
         write(broker, 1, topic="cards", partitions=1)
         assert reading.poll(5).values() == [b"0"]
+
+
+class InterruptedPollError(Exception):
+    """What comes in between, as a KeyboardInterrupt would."""
+
+
+class Interruption:
+    """Raises at the n-th instruction of the code that takes batches, once."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+        self.raised = False
+
+    def __call__(self, frame: Any, event: str, _argument: Any) -> Any:
+        if not frame.f_code.co_filename.endswith("consumer/core.py") or frame.f_code.co_name in ("enter", "leave"):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and not self.raised:
+            self.left -= 1
+            if self.left < 0:
+                self.raised = True
+                raise InterruptedPollError
+        return self
+
+
+@pytest.mark.parametrize("how", ["poll", "iterate"])
+def test_an_interruption_at_any_instruction_loses_and_repeats_nothing(broker: Broker, how: str, seed: int) -> None:
+    """Ctrl-C in the middle of taking a batch: whoever reads on gets the same messages as without it."""
+    wire = batch(0, [b"x"] * 10)
+    produce(broker, "cards", [(0, wire) for _ in range(4)])
+    with consumer(broker, "cards") as reading:
+        for nth in range(seed % 11, 10_000, 11):  # all of them take half a minute
+            reading.seek(("cards", 0), 0)
+            interruption = Interruption(nth)
+            seen: list[int] = []
+            while len(seen) < 40:
+                sys.settrace(interruption)
+                try:
+                    if how == "poll":
+                        seen += reading.poll(5, max_records=7).offsets()
+                    else:
+                        seen.append(next(iter(reading)).offset)
+                except InterruptedPollError:
+                    sys.settrace(None)
+                    assert reading.position(("cards", 0)) == len(seen)
+                finally:
+                    sys.settrace(None)
+            assert seen == list(range(40)), nth
+            if not interruption.raised:
+                break
+        assert 100 < nth < 9_900
 
 
 def test_one_thread_polls_at_a_time(broker: Broker) -> None:

@@ -1,4 +1,4 @@
-"""read_committed against a model: whatever producers do, and wherever reading begins, what is seen is what committed."""
+"""read_committed against a model: whatever producers do and wherever reading begins, what committed is seen."""
 
 from typing import Any, NamedTuple
 

@@ -113,6 +113,8 @@ class Reader(Generic[K, V]):
 class Messages(Generic[K, V]):
     """Iterates over message after message, batch after batch, and knows how far it is."""
 
+    owner: Any
+    shelf: Any
     def __init__(self, refill: Callable[[], Batch[K, V] | None]) -> None: ...
     @property
     def batch(self) -> Batch[K, V] | None: ...
@@ -125,6 +127,8 @@ class Messages(Generic[K, V]):
 class AsyncMessages(Generic[K, V]):
     """`Messages` for `async for`."""
 
+    owner: Any
+    shelf: Any
     def __init__(self, refill: Callable[[], Coroutine[Any, Any, Batch[K, V] | None]]) -> None: ...
     @property
     def batch(self) -> Batch[K, V] | None: ...

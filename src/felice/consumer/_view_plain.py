@@ -347,12 +347,15 @@ def make_batch(
 class _Following:
     """What the two iterators over all of a consumer's messages share."""
 
-    __slots__ = ("__weakref__", "_at", "_batch", "_refill")
+    __slots__ = ("__weakref__", "_at", "_batch", "_refill", "owner", "shelf")
 
     def __init__(self, refill: Callable[[], Any]) -> None:
         self._refill = refill
         self._batch: Batch | None = None
         self._at = 0
+        self.owner: Any = None
+        """What the next batch belongs to, if `refill` says so: the batch is dropped unless `owner.shelf is shelf`."""
+        self.shelf: Any = None
 
     @property
     def batch(self) -> Batch | None:
@@ -375,7 +378,8 @@ class _Following:
     def _load(self, batch: object) -> None:
         if not isinstance(batch, Batch):
             raise TypeError(f"a batch of type {type(batch).__name__}")
-        self._batch, self._at = batch, 0
+        if self.owner is None or self.owner.shelf is self.shelf:
+            self._batch, self._at = batch, 0
 
     def _following(self) -> Message | None:
         batch = self._batch

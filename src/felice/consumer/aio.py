@@ -94,6 +94,9 @@ class AsyncConsumer(Generic[K, V]):
                 if not await self._wait(None):
                     return None
             return batch
+        except BaseException:
+            core.untake()
+            raise
         finally:
             core.leave()
 
@@ -126,6 +129,9 @@ class AsyncConsumer(Generic[K, V]):
                 if not await self._wait(deadline):
                     return Batch.empty()
             return batch
+        except BaseException:
+            core.untake()
+            raise
         finally:
             core.leave()
 

@@ -103,6 +103,9 @@ class Consumer(Generic[K, V]):
                 if not self._wait(None):
                     return None
             return batch
+        except BaseException:
+            core.untake()
+            raise
         finally:
             core.leave()
 
@@ -134,6 +137,9 @@ class Consumer(Generic[K, V]):
                 if not self._wait(deadline):
                     return Batch.empty()
             return batch
+        except BaseException:
+            core.untake()
+            raise
         finally:
             core.leave()
 

@@ -29,7 +29,7 @@ from felice.config.option import check_names
 from felice.consumer.fetcher import Fetcher
 from felice.consumer.lookup import END, Found, OffsetAndTimestamp
 from felice.consumer.outbox import Outbox
-from felice.consumer.shelf import Chunk, Partition, Shelf
+from felice.consumer.shelf import Partition, Shelf
 from felice.consumer.start import Start, Starts, StartSpec, Timestamp, parse_partition, parse_start
 from felice.consumer.subscription import Follow, Subscription
 from felice.errors import (
@@ -96,8 +96,8 @@ class Core(Generic[K, V]):
         )
         self._bell = self.engine.mailbox(self._fetcher.drain)
         self._polling = threading.Lock()
-        self._current: Partition | None = None
-        self._iterated: Partition | None = None
+        self._current: Partition | None = None  # whose turn it is
+        self._taken: tuple[Partition, Shelf, Batch[K, V]] | None = None  # what take() returned last
         self.engine.register(self)
         self.engine.post(self._begin)
 
@@ -189,6 +189,7 @@ class Core(Generic[K, V]):
     def leave(self) -> None:
         """End taking."""
         self._polling.release()
+        self._taken = None
 
     def most(self, max_records: int | None) -> int:
         """Return how many records a poll may return."""
@@ -218,76 +219,105 @@ class Core(Generic[K, V]):
                 continue  # resume() gives it another turn
             shelf = partition.shelf
             batch = self._take_from(partition, shelf, most)
-            if batch is not None and partition.shelf is shelf:
+            if partition.shelf is not shelf:
+                # Sought meanwhile, by another thread: nothing of this shelf counts any more.
+                self.outbox.returned.extend(shelf.held)
+            elif batch is not None:
+                self._taken = (partition, shelf, batch)
+                shelf.position = batch.next_offset
                 return batch
+
+    def untake(self) -> None:
+        """Set right what an exception (Ctrl-C, perhaps) has left half done, between `enter` and `leave`.
+
+        The batch just taken does not reach the user, and somebody may have been taken from the turns and not served.
+        """
+        if self._taken is not None:
+            _, shelf, batch = self._taken
+            self._taken = None
+            shelf.position = batch.offset
+        self.outbox.ready.extend(self.outbox.partitions.values())
+        self._bell.notify()
 
     def _take_from(self, partition: Partition, shelf: Shelf, most: int) -> "Batch[K, V] | None":
         """Take from one partition; None where it has nothing."""
-        rest = shelf.rest
+        rest, reader = shelf.rest, shelf.reader
+        ahead = rest.offset if rest is not None else reader.position if reader is not None else shelf.position
+        if ahead != shelf.position or len(shelf.held) != shelf.added:
+            # A signal handler's exception came between taking something and handing it out: it is fetched again.
+            self._seek(partition, Start(shelf.position))
+            return None
         if rest is not None:
             shelf.rest = rest[most:] if len(rest) > most else None
             self._turn_again(partition, shelf)
-            if len(rest):
-                return self._hand_out(partition, rest[:most])
+            return rest[:most]  # type: ignore[no-any-return]  # a shelf does not know the types of its records
         while True:
             reader = shelf.reader
-            if reader is None:
-                reader = shelf.reader = Reader(
-                    *partition.tp,
-                    partition.generation,
-                    shelf.offset,
-                    check_crc=self.config.check_crc,
-                    max_batch_bytes=self.config.max_batch_bytes,
-                    deserializers=self._deserializers,
-                )
-            try:
-                count = reader.decode(most)
-            except WireError as error:
-                self._damaged(partition, shelf, error)
+            if reader is not None:
+                try:
+                    count = reader.decode(most)
+                except WireError as error:
+                    shelf.position = reader.position
+                    self._damaged(partition, shelf, error)
+                    return None
+                if count:
+                    batch: Batch[K, V] = reader.take(most)
+                    if reader.dry:
+                        self._give_back(partition, shelf)
+                    self._turn_again(partition, shelf)
+                    return batch
+                shelf.position = reader.position  # it may have moved past records that nobody is given
+                self._give_back(partition, shelf)
+            if not self._open(partition, shelf):
                 return None
-            if count:
-                batch: Batch[K, V] = reader.take(most)
-                if reader.dry:
-                    self._give_back(shelf)
-                self._turn_again(partition, shelf)
-                return self._hand_out(partition, batch)
-            if reader.position >= 0 and partition.shelf is shelf:
-                partition.position = reader.position  # it may have moved past records that nobody is given
-            self._give_back(shelf)
-            try:
-                chunk = shelf.chunks.popleft()
-            except IndexError:
-                return None
-            self._open(partition, shelf, chunk)
 
-    def _open(self, partition: Partition, shelf: Shelf, chunk: Chunk) -> None:
-        """Begin with the next chunk of a shelf, and with those behind it while they are small."""
-        size = 0
-        while True:
-            shelf.held.append(chunk)
+    def _open(self, partition: Partition, shelf: Shelf) -> bool:
+        """Begin with the next chunk of a shelf, and with those behind it while they are small; False without one."""
+        size, following, chunks = 0, -1, shelf.chunks
+        while size < TAKE_TOGETHER:
+            try:
+                chunk = chunks[0]
+                if size and chunk.data is None:
+                    break
+                # First noted, then taken: whatever comes in between, its memory is given back.
+                shelf.held.append(chunk)
+                if chunks.popleft() is not chunk:
+                    return False  # Another thread seeks, and the engine empties the shelf.
+            except IndexError:
+                break
             if chunk.error is not None:
-                self._give_back(shelf)
+                self._give_back(partition, shelf)
                 if partition.shelf is shelf:
                     partition.error = chunk.error
                     raise chunk.error
-                return
+                return False
             if chunk.jump >= 0:
                 shelf.reader = None
-                shelf.offset = partition.position = chunk.jump
-                return
+                shelf.offset = shelf.position = chunk.jump
+                self._give_back(partition, shelf)
+                return True
+            if shelf.reader is None:
+                shelf.position = shelf.offset
+                shelf.reader = self._reader(partition, shelf)
+            expected = following if size else shelf.position
+            if chunk.offset != expected:
+                self._seek(partition, Start(shelf.position))  # as above: a chunk was lost
+                return False
             shelf.reader.add(chunk.data, chunk.aborted)
+            shelf.added += 1
+            following = chunk.following
             size += chunk.size
-            chunks = shelf.chunks
-            if size >= TAKE_TOGETHER or not chunks or chunks[0].data is None:
-                return
-            try:
-                chunk = chunks.popleft()
-            except IndexError:
-                return  # A seek from another thread: its engine has emptied the shelf.
+        return size > 0
 
-    def _hand_out(self, partition: Partition, batch: "Batch[K, V]") -> "Batch[K, V]":
-        partition.position = batch.next_offset
-        return batch
+    def _reader(self, partition: Partition, shelf: Shelf) -> "Reader[K, V]":
+        return Reader(
+            *partition.tp,
+            partition.generation,
+            shelf.offset,
+            check_crc=self.config.check_crc,
+            max_batch_bytes=self.config.max_batch_bytes,
+            deserializers=self._deserializers,
+        )
 
     def _turn_again(self, partition: Partition, shelf: Shelf) -> None:
         """Give a partition another turn where it has more."""
@@ -297,17 +327,23 @@ class Core(Generic[K, V]):
         elif shelf.chunks or (reader is not None and not reader.dry):
             self.outbox.ready.append(partition)
 
-    def _give_back(self, shelf: Shelf) -> None:
+    def _give_back(self, partition: Partition, shelf: Shelf) -> None:
         """Give back the memory of the chunks that the reader is through with, and have the engine fill the room."""
         held = shelf.held
         if not held:
             return
         outbox = self.outbox
-        before = shelf.bytes
         shelf.got += sum(chunk.size for chunk in held)
         outbox.returned.extend(held)
         held.clear()
-        if outbox.starved or before >= outbox.low_water > shelf.bytes:
+        shelf.added = 0
+        # Race: the shelf falls below low water while an answer comes in.
+        #   1. reader: the shelf is below low water    1. engine: the request has landed
+        #   2. reader: a request is under way, so      2. engine: the shelf is full enough, nothing to do
+        #      there is nothing to say                 3. reader: the shelf is below low water
+        #   3. engine: the request has landed          4. reader: no request is under way, rings
+        #   4. engine: the shelf is low, asks again
+        if outbox.starved or (shelf.bytes < outbox.low_water and partition.flight is None):
             self._bell.notify()
 
     def _damaged(self, partition: Partition, shelf: Shelf, cause: WireError) -> None:
@@ -316,7 +352,7 @@ class Core(Generic[K, V]):
         offset: int = reader.position
         if partition.shelf is not shelf:
             return
-        self._give_back(shelf)
+        self._give_back(partition, shelf)
         if partition.refetched != offset and not isinstance(cause, DecompressionLimit):
             partition.refetched = offset
             self._seek(partition, Start(offset))
@@ -334,9 +370,8 @@ class Core(Generic[K, V]):
         error.__cause__ = cause
         partition.error = error
         # What lies behind it is of no use: whatever the user does, it begins with a seek.
-        old, partition.shelf = partition.shelf, Shelf(offset)
-        partition.position = offset
-        self.engine.post(self._fetcher.seek, partition, partition.shelf, old, None)
+        partition.shelf = Shelf(Start(offset))
+        self._bell.notify()
         self._events.emit(
             PartitionFailed(
                 client_id=self.config.client_id, topic=topic, partition=index, offset=offset, error=str(error)
@@ -356,38 +391,37 @@ class Core(Generic[K, V]):
 
     def next_batch(self) -> "Batch[K, V] | None":
         """Return the next batch for an iteration, as `take` does; its messages move the position one by one."""
-        if self._iterated is not None:
-            self._iterated = None
+        messages = self._iteration
+        assert messages is not None
+        messages.rest()
         batch = self.take(self.config.max_poll_records)
         if batch is not None:
-            self._iterated = self.outbox.partitions[TopicPartition(batch.topic, batch.partition)]
+            assert self._taken is not None
+            # The iteration drops the batch if it is of another shelf than the partition's by then.
+            messages.owner, messages.shelf = self._taken[:2]
         return batch
 
     def put_back(self) -> None:
         """Take from the iteration what it has not yielded, for a poll or another iteration to hand out first."""
-        partition = self._take_rest()
-        if partition is not None:
+        messages = self._iteration
+        partition = messages.owner if messages is not None else None
+        if partition is not None and self._take_rest(partition):
             if self._current is not None and self._current is not partition:
                 self.outbox.ready.append(self._current)
             self._current = partition
 
-    def _take_rest(self) -> Partition | None:
-        """Move the rest of the iteration's batch back to its shelf; return the partition where there is any."""
-        partition, messages = self._iterated, self._iteration
-        if partition is None or messages is None:
-            return None
-        self._iterated = None
+    def _take_rest(self, partition: Partition) -> bool:
+        """Move the rest of the iteration's batch back to its shelf; tell whether there was any of this partition."""
+        messages = self._iteration
+        if messages is None or messages.owner is not partition:
+            return False
+        shelf = messages.shelf
         rest = messages.rest()
-        if rest is None:
-            return None
-        partition.position = rest.offset
-        if not len(rest):
-            partition.position = rest.next_offset
-            return None
-        ahead = partition.shelf.rest
-        assert ahead is None, "an iteration takes whole batches"
-        partition.shelf.rest = rest
-        return partition
+        if rest is None or not len(rest) or partition.shelf is not shelf:
+            return False
+        shelf.rest = rest
+        shelf.position = rest.offset
+        return True
 
     # -- positions ------------------------------------------------------------------------------------------------
 
@@ -413,37 +447,45 @@ class Core(Generic[K, V]):
     def position(self, partition: Partition) -> int:
         """Return the offset of the next message of a partition; -1 where it is not known yet."""
         messages = self._iteration
-        if partition is self._iterated and messages is not None:
+        if messages is not None and messages.owner is partition and messages.shelf is partition.shelf:
             at = messages.position
             if at >= 0:
                 return at
-        return partition.position if partition.position >= 0 else partition.shelf.offset
+        return partition.position
 
     def seek(self, partition: Partition, spec: StartSpec) -> None:
         """Read a partition from another place on."""
-        self._seek(partition, parse_start(spec, "seek"))
+        start = parse_start(spec, "seek")
+        try:
+            self._seek(partition, start)
+        finally:
+            self._bell.notify()  # also where Ctrl-C comes in the middle
 
     def _seek(self, partition: Partition, start: Start) -> None:
+        # Race: a seek while another thread's iteration gets its next batch.
+        #   1. reader: takes a batch off shelf A       1. reader: takes a batch off shelf A
+        #   2. seeker: the shelf is B                  2. reader: the iteration has it, after a look at the shelf
+        #   3. seeker: takes the iteration's rest      3. seeker: the shelf is B
+        #   4. reader: sees that A is not the shelf,   4. seeker: takes the iteration's rest
+        #      and drops the batch
+        old, shelf = partition.shelf, Shelf(start)
+        partition.shelf = shelf
         messages = self._iteration
-        if partition is self._iterated and messages is not None:
-            self._iterated = None
+        if messages is not None and messages.owner is partition and messages.shelf is not shelf:
             messages.rest()
         if partition is self._current:
             self._current = None
-        old, shelf = partition.shelf, Shelf(start.offset)
-        partition.shelf = shelf
+        self.outbox.returned.extend(old.held)
         partition.error = None
-        partition.position = start.offset
         if start.offset != partition.refetched:
             partition.refetched = -1
-        self.engine.post(self._fetcher.seek, partition, shelf, old, start if start.offset < 0 else None)
+        self._bell.notify()
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Hand out nothing of these partitions until they are resumed."""
         for partition in partitions:
             partition.paused = True
-            if partition is self._iterated:
-                self._take_rest()
+            self._take_rest(partition)
             if partition is self._current:
                 self._current = None
 

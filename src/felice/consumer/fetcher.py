@@ -33,7 +33,6 @@ from felice.consumer.outbox import Outbox
 from felice.consumer.session import Want
 from felice.consumer.shelf import Chunk, Partition, Shelf
 from felice.consumer.source import Flight, Source
-from felice.consumer.start import Start
 from felice.consumer.verdicts import Verdict, judge
 from felice.errors import BrokerError, DeadlineExceeded, FeliceError, PartitionError
 from felice.events import EventBus, PartitionFailed
@@ -97,9 +96,8 @@ class Fetcher:
         """Read these too."""
         self._share_out()
         for partition in partitions:
+            self._adopt(partition)
             self.place(partition)
-            if partition.start is not None:
-                self.finder.find_start(partition, partition.start)
         self._tell()
 
     def _share_out(self) -> None:
@@ -124,6 +122,8 @@ class Fetcher:
         if old is not None:
             old.partitions.pop(partition.tp, None)
         partition.node = node
+        # What the other broker may still answer is dropped: its answer may take as long as a request may.
+        partition.flight = None
         if node >= 0:
             # Errors that came from the other broker say nothing about this one.
             partition.retry_at = 0.0
@@ -166,8 +166,11 @@ class Fetcher:
     # -- what the reader does -------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Look what the reader has done: taken something, paused or resumed."""
+        """Look what callers have done: taken something, sought, paused or resumed."""
         self._take_back()
+        for partition in self._outbox.partitions.values():
+            if partition.shelf is not partition.adopted:
+                self._adopt(partition)
         for source in self._sources.values():
             source.poke()
 
@@ -179,29 +182,25 @@ class Fetcher:
     def _release(self, chunk: Chunk) -> None:
         if chunk.frame is not None:
             self.budget.release(chunk.frame)
-            chunk.frame = None
-        chunk.data = None
+            chunk.frame = None  # it may come back twice: from the reader, and from the thread that seeks
 
-    def seek(self, partition: Partition, shelf: Shelf, old: Shelf, start: Start | None) -> None:
-        """Fetch for another shelf from now on, from its offset or from where `start` turns out to be."""
-        while old.chunks:
+    def _adopt(self, partition: Partition) -> None:
+        """Fetch for the shelf that a seek has put there, from its offset or from where that turns out to be."""
+        old, partition.adopted = partition.adopted, partition.shelf
+        while old is not None and old.chunks:
             try:
                 self._release(old.chunks.popleft())
             except IndexError:
                 break  # The reader has just taken the last one.
-        if partition.shelf is not shelf:
-            return  # There was another seek since, whose turn comes.
+        shelf = partition.adopted
         partition.flight = None
         partition.halted = partition.looking = False
         partition.fetched_epoch = -1
         partition.retry_at = 0.0
         partition.tries = 0
-        partition.start = start
         partition.fetch_offset = shelf.offset
-        if start is not None:
-            self.finder.find_start(partition, start)
-        self._take_back()
-        self._poke(partition)
+        if shelf.offset < 0:
+            self.finder.find_start(partition, shelf)
 
     # -- what to fetch --------------------------------------------------------------------------------------------
 
@@ -212,6 +211,7 @@ class Fetcher:
             partition
             for partition in partitions
             if partition.flight is None
+            and partition.shelf is partition.adopted
             and partition.fetch_offset >= 0
             and not (partition.paused or partition.halted or partition.looking)
             and partition.error is None
@@ -303,8 +303,9 @@ class Fetcher:
                 if index is None:
                     continue  # of a partition that we have not asked for: no reason to trust it, none to complain
                 partition = flight.partitions[index]
-                if partition.flight is flight and partition.shelf is flight.shelves[index]:
-                    self._take(partition, flight.wants[index], data, answer, node_id, frame)
+                shelf = flight.shelves[index]
+                if partition.flight is flight and partition.shelf is shelf:
+                    self._take(partition, shelf, flight.wants[index], data, answer, node_id, frame)
         flight.land()
         if self._outbox.starved:
             self.drain()
@@ -322,6 +323,7 @@ class Fetcher:
     def _take(
         self,
         partition: Partition,
+        shelf: Shelf,
         want: Want,
         data: FetchResponse.PartitionData,
         answer: FetchResponse,
@@ -331,23 +333,22 @@ class Fetcher:
         """Take one partition's part of an answer."""
         match judge(data.error_code):
             case Verdict.TAKE:
-                self._take_records(partition, want, data, frame)
+                self._take_records(partition, shelf, want, data, frame)
                 return
             case Verdict.RESET if partition.replica == node_id:
                 # A follower may lag behind; only the leader knows what is in the log (KIP-392).
                 self._leave_replica(partition)
-                return
             case Verdict.RESET:
                 partition.looking = True
                 self.finder.find_reset(partition)
                 return
             case Verdict.FAIL:
                 error = BrokerError(data.error_code, f"fetching {partition.tp} from offset {want.offset}")
-                self._fail(partition, partition.shelf, error)
+                self._fail(partition, shelf, error)
                 return
             case Verdict.DAMAGED if partition.tries >= 2:
                 error = BrokerError(data.error_code, f"fetching {partition.tp} from offset {want.offset}")
-                self._fail(partition, partition.shelf, error)
+                self._fail(partition, shelf, error)
                 return
             case Verdict.MOVED:
                 if partition.replica == node_id:
@@ -370,7 +371,9 @@ class Fetcher:
         partition.replica = -1
         self.place(partition)
 
-    def _take_records(self, partition: Partition, want: Want, data: FetchResponse.PartitionData, frame: Frame) -> None:
+    def _take_records(
+        self, partition: Partition, shelf: Shelf, want: Want, data: FetchResponse.PartitionData, frame: Frame
+    ) -> None:
         partition.tries = 0
         partition.high_watermark = data.high_watermark
         partition.last_stable = data.last_stable_offset
@@ -384,7 +387,7 @@ class Fetcher:
             return
         whole, following, need, epoch = scan(records, want.offset)
         if whole == 0 or (following == want.offset and need >= 0):
-            self._nothing_whole(partition, want, whole, need)
+            self._nothing_whole(partition, shelf, want, whole, need)
             return
         aborted = None
         if self._committed and data.aborted_transactions:
@@ -395,9 +398,19 @@ class Fetcher:
         partition.max_bytes = 0
         # What makes no sense is for the reader to find, in its turn; nothing behind it can be fetched.
         partition.halted = need < 0
-        self._put(partition, Chunk(partition.shelf, want.offset, data=records[:whole], aborted=aborted, frame=frame))
+        self._put(
+            partition,
+            Chunk(
+                shelf,
+                want.offset,
+                following=following,
+                data=records[:whole],
+                aborted=aborted,
+                frame=frame,
+            ),
+        )
 
-    def _nothing_whole(self, partition: Partition, want: Want, whole: int, need: int) -> None:
+    def _nothing_whole(self, partition: Partition, shelf: Shelf, want: Want, whole: int, need: int) -> None:
         """Deal with records that do not bring us on."""
         if whole:
             # Whole batches, all below the offset: asking again at once would bring the same.
@@ -405,7 +418,7 @@ class Fetcher:
         elif need + len(partition.tp.topic) + 1024 > self._config.max_frame_bytes:
             self._fail(
                 partition,
-                partition.shelf,
+                shelf,
                 FeliceError(
                     f"the next batch of {partition.tp}, at offset {want.offset}, has {need:,} bytes",
                     hint=f"max_frame_bytes is {self._config.max_frame_bytes:,}: raise it, or seek past the batch",
@@ -424,7 +437,6 @@ class Fetcher:
         """Begin to read at an offset."""
         if partition.shelf is shelf:
             shelf.offset = partition.fetch_offset = offset
-            partition.start = None
             self._poke(partition)
             self._tell()
 
@@ -495,4 +507,4 @@ class Fetcher:
 
     @staticmethod
     def _unknown(partition: Partition | None) -> bool:
-        return partition is None or (partition.shelf.offset < 0 and partition.position < 0 and not partition.halted)
+        return partition is None or (partition.position < 0 and not partition.halted)

@@ -16,7 +16,6 @@ from felice.config import ConsumerConfig
 from felice.consumer.lookup import END, START, Found, Lookup
 from felice.consumer.resets import Plight, Reset, decide
 from felice.consumer.shelf import Partition, Shelf
-from felice.consumer.start import Start
 from felice.errors import ClosedError, FeliceError, OffsetReset
 from felice.events import EventBus, PositionReset
 from felice.types import TopicPartition
@@ -56,20 +55,22 @@ class Finder:
         self._events = events
         self._findings = findings
         self._bell = asyncio.Event()
-        self._starts: dict[TopicPartition, tuple[Partition, Shelf, Start]] = {}
+        self._starts: dict[TopicPartition, tuple[Partition, Shelf]] = {}
         self._resets: dict[TopicPartition, tuple[Partition, Shelf, bool]] = {}
 
-    def find_start(self, partition: Partition, start: Start) -> None:
+    def find_start(self, partition: Partition, shelf: Shelf) -> None:
         """Find where a partition begins that is to begin at an end or a time."""
-        self._starts[partition.tp] = (partition, partition.shelf, start)
+        self._starts[partition.tp] = (partition, shelf)
         self._bell.set()
 
     def find_reset(self, partition: Partition, *, recreated: bool = False) -> None:
         """Find where to go on with a partition whose position is not in its log."""
-        known = self._resets.get(partition.tp)
-        if known is not None and known[1] is partition.shelf:
+        shelf, known = partition.adopted, self._resets.get(partition.tp)
+        if shelf is None:
+            return
+        if known is not None and known[1] is shelf:
             recreated = recreated or known[2]
-        self._resets[partition.tp] = (partition, partition.shelf, recreated)
+        self._resets[partition.tp] = (partition, shelf, recreated)
         self._bell.set()
 
     async def run(self) -> None:
@@ -108,7 +109,7 @@ class Finder:
         """Ask once for all the starts that are due."""
         asked = dict(self._starts)
         found, errors = await self._lookup.round(
-            {tp: start.timestamp for tp, (_, _, start) in asked.items()}, self._config.request_timeout
+            {tp: shelf.start.timestamp for tp, (_, shelf) in asked.items()}, self._config.request_timeout
         )
         ends = [tp for tp, answer in found.items() if answer.offset < 0]
         if ends:
@@ -116,7 +117,7 @@ class Finder:
             more, failed = await self._lookup.round(dict.fromkeys(ends, END), self._config.request_timeout)
             found = {tp: answer for tp, answer in found.items() if answer.offset >= 0} | more
             errors |= failed
-        for tp, (partition, shelf, _) in asked.items():
+        for tp, (partition, shelf) in asked.items():
             current = self._starts.get(tp)
             if current is None or current[1] is not shelf:
                 continue

@@ -88,9 +88,18 @@ cdef class Following(Bites):
     """What the two iterators over all of a consumer's messages share."""
     cdef object refill
     cdef object __weakref__
+    cdef public object owner
+    """What the next batch belongs to, if `refill` says so: the batch is dropped unless `owner.shelf is shelf`."""
+    cdef public object shelf
 
     def __init__(self, refill):
         self.refill = refill
+
+    cdef int take(self, Batch batch) except -1:
+        """Begin with a batch, unless its owner has moved on; nothing of another thread's comes between the two."""
+        if self.owner is None or self.owner.shelf is self.shelf:
+            self.load(batch)
+        return 0
 
     @property
     def batch(self):
@@ -135,7 +144,7 @@ cdef class Messages(Following):
             batch = self.refill()
             if batch is None:
                 raise StopIteration
-            self.load(<Batch?>batch)
+            self.take(<Batch?>batch)
         return self.following()
 
 
@@ -189,5 +198,5 @@ cdef class AsyncMessages(Following):
             batch = await self.refill()
             if batch is None:
                 raise StopAsyncIteration
-            self.load(<Batch?>batch)
+            self.take(<Batch?>batch)
         return self.following()

@@ -45,9 +45,9 @@ class Outbox:
 
     def ring(self) -> None:
         """Wake the reader if it waits."""
+        # The waiter stays where it is: two who ring at once could otherwise take away the next one.
         waiter = self._waiter
         if waiter is not None:
-            self._waiter = None
             waiter.set(None)
 
     def waiter(self) -> OneShot[None]:

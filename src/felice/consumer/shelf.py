@@ -4,14 +4,12 @@ A `Partition` is what both sides know of one partition, and its `Shelf` holds wh
 engine puts `Chunk`s on the shelf, the reader takes them in order. There is no lock: the two ends of a `deque` are
 atomic, and each number is written by one side only. `put` is the engine's, `got` the reader's.
 
-A seek does not empty the shelf, which somebody might just be taking from; it puts another one in its place:
+A seek does not empty the shelf, which somebody might just be taking from; it puts another one in its place, and rings:
 
-    1. the reader takes a chunk from shelf A        4. the engine empties A, gives the chunks' memory back,
-    2. another thread seeks: the shelf is B now        and fetches for B
+    1. the reader takes a chunk from shelf A        4. the engine sees that the shelf is not the one it has
+    2. another thread seeks: the shelf is B now        adopted: it empties A, adopts B and fetches for that
     3. the reader sees that A is not the shelf      5. an answer to a fetch for A comes in: it is dropped,
        any more, and drops what it has taken           because A is not the shelf
-
-Each chunk is taken off by exactly one side, so its memory is given back once.
 """
 
 from collections import deque
@@ -33,22 +31,27 @@ OVERHEAD = 512
 class Chunk:
     """What one answer brought for one partition: records, or a place to jump to, or an error that ends it."""
 
-    __slots__ = ("aborted", "data", "error", "frame", "jump", "offset", "shelf", "size")
+    __slots__ = ("aborted", "data", "error", "following", "frame", "jump", "offset", "shelf", "size")
 
     def __init__(
         self,
         shelf: "Shelf",
         offset: int,
         *,
+        following: int = -1,
         data: Any = None,
         aborted: Sequence[tuple[int, int]] | None = None,
         frame: Frame | None = None,
         jump: int = -1,
         error: PartitionError | None = None,
     ) -> None:
-        """Take the shelf it belongs on and the offset it was fetched from; then one of the three."""
+        """Take the shelf it belongs on and the offset it was fetched from; then one of the three.
+
+        `following` is the offset that the next chunk is fetched from.
+        """
         self.shelf = shelf
         self.offset = offset
+        self.following = following
         self.data = data
         self.aborted = aborted
         self.frame = frame
@@ -60,17 +63,22 @@ class Chunk:
 class Shelf:
     """What was fetched from one partition since its last seek and waits to be read."""
 
-    __slots__ = ("chunks", "got", "held", "offset", "put", "reader", "rest")
+    __slots__ = ("added", "chunks", "got", "held", "offset", "position", "put", "reader", "rest", "start")
 
-    def __init__(self, offset: int = -1) -> None:
-        """Take where reading begins; -1 where that is still to be found out."""
-        self.offset = offset
+    def __init__(self, start: Start) -> None:
+        """Take where reading begins."""
+        self.start = start
+        self.offset = start.offset
+        """Where reading begins; -1 while the brokers have not said which offset that is."""
         self.chunks: deque[Chunk] = deque()
         self.put = 0
         self.got = 0
         # The rest is the reader's alone.
+        self.position = start.offset
+        """The offset of the next record for the user; -1 before the first one is known."""
         self.reader: Any = None
-        self.held: list[Chunk] = []  # chunks that the reader is in
+        self.held: list[Chunk] = []  # chunks that were taken from it and not given back
+        self.added = 0  # how many of them the reader has
         self.rest: Any = None  # a batch that was handed out and given back
 
     @property
@@ -88,6 +96,7 @@ class Partition:
     """One partition that is read."""
 
     __slots__ = (
+        "adopted",
         "error",
         "fetch_offset",
         "fetched_epoch",
@@ -101,13 +110,11 @@ class Partition:
         "max_bytes",
         "node",
         "paused",
-        "position",
         "refetched",
         "replica",
         "replica_until",
         "retry_at",
         "shelf",
-        "start",
         "topic_id",
         "tp",
         "tries",
@@ -118,17 +125,15 @@ class Partition:
         self.tp = tp
         self.generation = generation
         # Written by callers:
-        self.shelf = Shelf(start.offset)
+        self.shelf = Shelf(start)
         self.paused = False
-        self.position = start.offset
-        """The offset of the next record for the user; -1 while it is not known."""
         self.refetched = -1  # the offset of a damaged batch that was fetched once more
         self.error: PartitionError | None = None
         """Why reading has stopped, once the user was told; a seek clears it."""
         # Written by the engine:
-        self.start: Start | None = start if start.offset < 0 else None
-        """Where to begin, while the brokers have not said which offset that is."""
-        self.fetch_offset = start.offset
+        self.adopted: Shelf | None = None
+        """The shelf that is fetched for: soon the one that callers have put there."""
+        self.fetch_offset = -1
         """The offset to ask for next; -1 while it is not known."""
         self.fetched_epoch = -1
         """The leader epoch of the last batch fetched (KIP-320)."""
@@ -151,6 +156,12 @@ class Partition:
         self.high_watermark = -1
         self.last_stable = -1
         self.log_start = -1
+
+    @property
+    def position(self) -> int:
+        """The offset of the next record for the user, but for an iteration; -1 while it is not known."""
+        shelf = self.shelf
+        return shelf.position if shelf.position >= 0 else shelf.offset
 
     def __repr__(self) -> str:
         """Return what it is and how far."""
