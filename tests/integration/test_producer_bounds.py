@@ -221,3 +221,19 @@ def test_two_thousand_new_topics_at_once_do_not_hold_up_the_engine() -> None:
             assert {delivery.result(30).offset for delivery in deliveries} == {0}
         assert len(broker.requests.of("Metadata")) < 50
     assert not late
+
+
+def test_a_request_carries_no_more_than_its_limit(broker: Broker, connect: Connect) -> None:
+    """Batches of many partitions share requests up to `request_bytes`; one that is larger goes alone."""
+    broker.create_topic("wide", 20)
+    producer = connect(broker, request_bytes=30_000, batch_bytes=20_000, linger=60, record_bytes=100_000)
+    producer.partitions_for("wide")
+    before = broker.requests.count
+    for n in range(100):
+        producer.send("wide", b"x" * 1500, partition=n % 20)
+    producer.send("letters", b"x" * 60_000)
+    producer.flush()
+    sizes = sorted(seen.size for seen in broker.requests.of("Produce", after=before))
+    assert 60_000 < sizes[-1] < 61_000
+    assert all(size < 31_000 for size in sizes[:-1])
+    assert 100 * 1500 / 30_000 <= len(sizes) - 1 <= 10

@@ -82,6 +82,23 @@ def test_the_end_of_the_interpreter_delivers_what_was_accepted(broker: Broker, t
     assert filled == [b"%d" % n for n in range(500)]
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_large_batches_are_compressed_at_the_exit_too(broker: Broker, used: bool) -> None:
+    """By then Python takes no more work for its thread pools."""
+    _, err = run(
+        broker,
+        f"""
+        producer = Producer(servers, linger=60, compression="lz4", batch_bytes=100_000)
+        if {used}:
+            producer.send_many("letters", [b"x" * 1000] * 500, partition=1).result()
+        for n in range(500):
+            producer.send("letters", b"%d " % n * 100, partition=0)
+        """,
+    )
+    assert err == ""
+    assert len(log(broker)[0]) == 500
+
+
 def test_row_41_the_end_of_the_interpreter_reports_what_is_left(broker: Broker) -> None:
     """Row 41: up to a deadline (here shortened), then a line with the number, and the process ends."""
     with broker.faults.freeze():

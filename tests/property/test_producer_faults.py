@@ -177,8 +177,8 @@ def history(broker: Broker, options: dict[str, Any], rng: random.Random, ambiguo
         producer.flush(30)
     except DeliveryError as error:
         told = error
-    assert producer._core.used == 0
     producer.close()
+    assert producer._core.used == 0
     return sent, told
 
 

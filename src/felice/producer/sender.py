@@ -219,27 +219,38 @@ class Sender:
         if lane.preparing:
             return False
         if batch.builder.size <= COMPRESS_HERE:
-            self._compressed(lane, batch, self._compress(batch, options))
-            return True
+            return self._compress_here(lane, batch)
         if self._compressors is None:
             self._compressors = ThreadPoolExecutor(2, "felice-compress")
+        try:
+            work = self._loop.run_in_executor(self._compressors, self._compress, batch, options)
+        except RuntimeError:  # The interpreter is ending, and Python's pools take no more work.
+            return self._compress_here(lane, batch)
         lane.preparing = True
-        work = self._loop.run_in_executor(self._compressors, self._compress, batch, options)
 
         def finish(done: "asyncio.Future[Any]") -> None:
             lane.preparing = False
-            if not done.cancelled():
-                if batch.done:
-                    pass  # The producer was closed meanwhile.
-                elif (error := done.exception()) is not None:
-                    lane.queue.sealed.popleft()
-                    self._fail(lane, batch, FeliceError(f"{lane.name}: compression failed: {error!r}"))
+            if not done.cancelled() and not batch.done:  # Done: the producer was closed meanwhile.
+                if (error := done.exception()) is not None:
+                    self._fail_compression(lane, batch, error)
                 else:
                     self._compressed(lane, batch, done.result())
             self.wake()
 
         work.add_done_callback(finish)
         return False
+
+    def _compress_here(self, lane: Lane, batch: "Batch") -> bool:
+        try:
+            self._compressed(lane, batch, self._compress(batch, lane.queue.owner.options))
+        except Exception as error:
+            self._fail_compression(lane, batch, error)
+            return False
+        return True
+
+    def _fail_compression(self, lane: Lane, batch: "Batch", error: BaseException) -> None:
+        lane.queue.sealed.popleft()
+        self._fail(lane, batch, FeliceError(f"{lane.name}: compression failed: {error!r}"))
 
     @staticmethod
     def _compress(batch: "Batch", options: Any) -> Any:
