@@ -51,6 +51,7 @@ _HOMES = {
         "DeadlineExceeded",
         "DecompressionLimit",
         "DeliveryError",
+        "DeserializeError",
         "ErrorCode",
         "FeliceError",
         "ForkedError",
