@@ -17,7 +17,7 @@ import pytest
 from felice import Producer
 from felice.broker import Broker
 from felice.broker.faults import Fault
-from felice.errors import BufferFull, DeliveryError, ErrorCode
+from felice.errors import BufferFull, ClosedError, DeliveryError, ErrorCode
 from producer_faces import QUICK
 
 ROUNDS = int(os.environ.get("FELICE_FAULT_ROUNDS", "6"))
@@ -145,7 +145,7 @@ def send(producer: Producer[Any, Any], name: int, rng: random.Random, sent: Sent
         partition = rng.randrange(PARTITIONS)
         try:
             delivery = producer.send("letters", value, partition=partition)
-        except BufferFull:
+        except (BufferFull, ClosedError):
             sent.refused.append(value)
         else:
             sent.accepted.append((value, partition, delivery))
@@ -155,8 +155,13 @@ def send(producer: Producer[Any, Any], name: int, rng: random.Random, sent: Sent
             time.sleep(SECONDS / RECORDS * 8)  # Spreads the sends over the faults; nothing is awaited here.
 
 
-def history(broker: Broker, options: dict[str, Any], rng: random.Random, ambiguous: bool) -> tuple[list[Sent], Any]:
-    """Let threads send under faults; return what they sent, and the error of the final flush."""
+def history(
+    broker: Broker, options: dict[str, Any], rng: random.Random, ambiguous: bool, *, close_after: float | None = None
+) -> tuple[list[Sent], Any]:
+    """Let threads send under faults; return what they sent, and the error of the final flush.
+
+    With `close_after`, in seconds, the producer is closed in the middle of it, with little time to drain.
+    """
     producer: Producer[Any, Any] = Producer(broker.bootstrap_servers, **QUICK, **options)
     sent = [Sent() for _ in range(THREADS)]
     until = time.monotonic() + SECONDS
@@ -168,18 +173,52 @@ def history(broker: Broker, options: dict[str, Any], rng: random.Random, ambiguo
     chaos.start()
     for thread in threads:
         thread.start()
+    told = None
+    if close_after is not None:
+        time.sleep(close_after)  # A random moment is what is wanted.
+        began = time.monotonic()
+        try:
+            producer.close(patience := rng.uniform(0, 0.3))
+        except DeliveryError as error:
+            told = error
+        assert time.monotonic() - began < patience + 2
     for thread in threads:
         thread.join(60)
     chaos.finish()
     print(f"{options}; {len(chaos.struck)} strikes: {chaos.struck}")
-    told = None
-    try:
-        producer.flush(30)
-    except DeliveryError as error:
-        told = error
-    producer.close()
+    if close_after is None:
+        try:
+            producer.flush(30)
+        except DeliveryError as error:
+            told = error
+        producer.close()
     assert producer._core.used == 0
     return sent, told
+
+
+def judge(broker: Broker, sent: list[Sent]) -> tuple[int, int]:
+    """Hold every outcome of an idempotent producer against the log; return how many failed, and how many it has."""
+    logs = [[record.value for record in broker.records("letters", n)] for n in range(PARTITIONS)]
+    where = {value: (partition, offset) for partition, log in enumerate(logs) for offset, value in enumerate(log)}
+    assert len(where) == sum(map(len, logs)), "a record is in the log twice"
+    failed = 0
+    for thread in sent:
+        assert not any(value in where for value in thread.refused), "a refused record is in the log"
+        for value, partition, delivery in thread.accepted:
+            assert delivery.done(), "a record has no outcome"
+            error = delivery.exception(0)
+            if error is None:
+                found = delivery.result(0)
+                assert (found.partition, found.offset) == where[value]
+                assert partition == found.partition
+            else:
+                failed += 1
+                assert error.may_have_happened or value not in where, f"{value[:20]!r} was written: {error}"
+        for log, partition in zip(logs, range(PARTITIONS), strict=True):
+            mine = {value: n for n, (value, asked, _) in enumerate(thread.accepted) if asked == partition}
+            order = [mine[value] for value in log if value in mine]
+            assert order == sorted(order), "records of one sender changed places"
+    return failed, len(where)
 
 
 def options(rng: random.Random) -> dict[str, Any]:
@@ -205,28 +244,9 @@ def test_an_idempotent_producer_under_random_faults(
         rng = random.Random(f"{seed}:{number}")
         broker = make_broker(topics={"letters": PARTITIONS}, nodes=3)
         sent, told = history(broker, options(rng), rng, ambiguous)
-        logs = [[record.value for record in broker.records("letters", n)] for n in range(PARTITIONS)]
-        where = {value: (partition, offset) for partition, log in enumerate(logs) for offset, value in enumerate(log)}
-        assert len(where) == sum(map(len, logs)), "a record is in the log twice"
-        failed = 0
-        for thread in sent:
-            assert not any(value in where for value in thread.refused), "a refused record is in the log"
-            for value, partition, delivery in thread.accepted:
-                assert delivery.done(), "a record has no outcome after flush"
-                error = delivery.exception(0)
-                if error is None:
-                    found = delivery.result(0)
-                    assert (found.partition, found.offset) == where[value]
-                    assert partition == found.partition
-                else:
-                    failed += 1
-                    assert error.may_have_happened or value not in where, f"{value[:20]!r} was written: {error}"
-            for log, partition in zip(logs, range(PARTITIONS), strict=True):
-                mine = {value: n for n, (value, asked, _) in enumerate(thread.accepted) if asked == partition}
-                order = [mine[value] for value in log if value in mine]
-                assert order == sorted(order), "records of one sender changed places"
+        failed, written = judge(broker, sent)
         assert (0 if told is None else told.failed) == failed
-        print(f"{sum(len(thread.accepted) for thread in sent)} accepted, {failed} failed, {len(where)} written")
+        print(f"{sum(len(thread.accepted) for thread in sent)} accepted, {failed} failed, {written} written")
         broker.close()
 
 
@@ -248,4 +268,17 @@ def test_a_producer_without_idempotence_under_random_faults(make_broker: Callabl
                     assert logs[partition][delivery.result(0).offset] == value
                 else:
                     assert getattr(error, "may_have_happened", False) or value not in everything
+        broker.close()
+
+
+@pytest.mark.timeout(60 + 30 * ROUNDS)
+def test_a_producer_that_is_closed_in_the_middle_of_faults(make_broker: Callable[..., Broker], seed: int) -> None:
+    """Row 41: in its time; all that was accepted has an outcome then, what failed is counted, and the log agrees."""
+    for number in range(ROUNDS):
+        rng = random.Random(f"{seed}:{number}")
+        broker = make_broker(topics={"letters": PARTITIONS}, nodes=3)
+        sent, told = history(broker, options(rng), rng, True, close_after=rng.uniform(0, SECONDS / 2))
+        failed, written = judge(broker, sent)
+        assert failed >= (0 if told is None else told.failed)
+        print(f"{sum(len(thread.accepted) for thread in sent)} accepted, {failed} failed, {written} written")
         broker.close()
