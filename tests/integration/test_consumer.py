@@ -241,6 +241,35 @@ def test_many_seeks_from_other_threads_lose_nothing(broker: Broker) -> None:
         assert offsets == list(range(1234, 2000))
 
 
+def test_after_another_threads_seek_no_message_from_before_comes(broker: Broker) -> None:
+    """Also in the middle of a batch, and while the next one is just being taken."""
+    wire = batch(0, [b"x"] * 100)
+    produce(broker, "cards", [(0, wire) for _ in range(400)])
+    targets: list[int] = []
+    with consumer(broker, "cards", max_poll_records=50) as reading:
+        reading.ready()
+        stop = threading.Event()
+
+        def jump() -> None:
+            for n in range(300):
+                reading.seek(("cards", 0), n * 131)
+                targets.append(n * 131)
+                stop.wait(0.001)
+            stop.set()
+
+        jumping = threading.Thread(target=jump)
+        jumping.start()
+        known = 0
+        for message in reading:
+            if known:  # The targets ascend, so that whatever is below one was read before the seek to it.
+                assert message.offset >= targets[known - 1]
+            if stop.is_set():
+                break
+            known = len(targets)
+        jumping.join()
+        assert next(iter(reading)).offset >= targets[-1]
+
+
 def test_a_paused_partition_is_silent_until_it_is_resumed(broker: Broker) -> None:
     write(broker, 400)
     with consumer(broker, "letters") as reading:
