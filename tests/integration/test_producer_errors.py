@@ -380,6 +380,35 @@ def test_a_flush_waits_for_both_halves(broker: Broker, connect: Connect) -> None
     assert len(values(broker, "narrow")) == 4
 
 
+@pytest.mark.parametrize("idempotence", [True, False])
+@pytest.mark.parametrize("codec", ["none", "gzip"])
+def test_row_19_records_that_the_broker_refuses_fail_alone(
+    broker: Broker, connect: Connect, codec: str, idempotence: bool
+) -> None:
+    """Row 19, KIP-467: the answer names them; the others are sent again without them, in their order."""
+    broker.create_topic("compacted", 1, configs={"cleanup.policy": "compact"})
+    producer = connect(broker, linger=0.01, compression=codec, idempotence=idempotence, batch_bytes=2000)
+    producer.partitions_for("compacted")
+    deliveries = [
+        producer.send("compacted", b"%d" % n, key=None if n % 10 == 3 else b"k", partition=0) for n in range(300)
+    ]
+    handle = producer.send_many("compacted", [b"a", b"b", b"c"], keys=[b"k", None, b"k"], partition=0)
+    errors = [delivery.exception(20) for delivery in deliveries]
+    assert [n for n, error in enumerate(errors) if error is not None] == list(range(3, 300, 10))
+    for error in filter(None, errors):
+        assert isinstance(error, BrokerError)
+        assert error.code == ErrorCode.INVALID_RECORD
+        assert "needs a key" in str(error)
+        assert not error.may_have_happened
+    assert producer.error(handle).failed == 1
+    producer.flush()
+    expected = [*(b"%d" % n for n in range(300) if n % 10 != 3), b"a", b"c"]
+    assert values(broker, "compacted") == expected
+    told = [deliveries[n].result(0).offset for n in range(300) if n % 10 != 3]
+    assert told == list(range(len(told)))
+    assert producer.core.used == 0
+
+
 # -- topics that are not there ------------------------------------------------------------------------------------
 
 

@@ -207,6 +207,17 @@ def test_an_error_of_kafkas_own_is_typed(kafka: KafkaCluster, topic: Topic) -> N
         assert producer.send_and_wait(name, b"1", key=b"k").offset == 0
 
 
+def test_row_19_records_that_kafka_refuses_fail_alone(kafka: KafkaCluster, topic: Topic) -> None:
+    """Row 19, KIP-467: Kafka names them, and the others of their batch are delivered in order."""
+    name = topic(partitions=1, cleanup_policy="compact")
+    with Producer(kafka.bootstrap_servers, linger=0.05) as producer:
+        deliveries = [producer.send(name, b"%d" % n, key=None if n % 10 == 3 else b"k%d" % n) for n in range(200)]
+        errors = [delivery.exception(30) for delivery in deliveries]
+    assert [n for n, error in enumerate(errors) if error is not None] == list(range(3, 200, 10))
+    (messages,) = read(kafka.bootstrap_servers, name, 1)
+    assert numbers(messages) == [n for n in range(200) if n % 10 != 3]
+
+
 # -- three nodes --------------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ from felice.errors import (
     BrokerError,
     ClosedError,
     DeadlineExceeded,
+    ErrorCode,
     FeliceError,
     RecordTooLarge,
 )
@@ -35,7 +36,7 @@ from felice.events import BatchSplit, EventBus
 from felice.producer.identification import Identification
 from felice.producer.lane import Lane
 from felice.producer.sequence import Verdict, verdict
-from felice.producer.splitting import halves
+from felice.producer.splitting import halves, part
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
 from felice.wire.records import Codec, stamp
 
@@ -64,7 +65,7 @@ class Sender:
         random: Random,
         events: EventBus,
         on_room: Callable[[], None],
-        on_failure: Callable[["Batch"], None],
+        on_failure: Callable[..., None],
     ) -> None:
         """Take the rooms it works between; `on_room` is called when bytes were given back to the budget."""
         self._accumulator = accumulator
@@ -420,6 +421,8 @@ class Sender:
                 self._fail(lane, batch, error)
             case Verdict.SPLIT:
                 self._split(lane, batch)
+            case Verdict.FAIL if named := _named(batch, answer):
+                self._fail_named(lane, batch, code, named)
             case Verdict.FAIL if code in (10, 18):
                 limit = f"the broker's limit for {lane.queue.topic}"
                 self._fail(lane, batch, RecordTooLarge(f"{lane.name}: {error}: one record above {limit}"))
@@ -479,14 +482,32 @@ class Sender:
         if error is not None and not batch.looked:
             self._on_failure(batch)
 
+    def _fail_named(self, lane: Lane, batch: "Batch", code: int, named: dict[int, str]) -> None:
+        """Fail the records that the broker has named (KIP-467); the others go again without them."""
+        lane.come_back(batch)
+        lane.put_back(part(self._accumulator, batch, [n for n in range(len(batch)) if n not in named]))
+        failed = [
+            batch.settle_one(index, BrokerError(code, f"producing to {lane.name}", broker_message=said))
+            for index, said in named.items()
+        ]
+        self._let_go(lane, batch)
+        # Where these records were there is a hole in the numbers.
+        lane.begin_again = self._config.idempotence
+        if unseen := [record for record in failed if not record.looked]:
+            self._on_failure(*unseen)
+
+    def _let_go(self, lane: Lane, batch: "Batch") -> None:
+        """Give back the bytes of a batch for whose records others stand now."""
+        builder, batch.payload = batch.builder, None
+        self._accumulator.release(batch, builder)
+        self._active[lane] = None
+
     def _split(self, lane: Lane, batch: "Batch") -> None:
         """Cut a batch that is too large for the broker in two."""
         lane.come_back(batch)
         for half in halves(self._accumulator, batch):
             lane.put_back(half)
-        builder, batch.payload = batch.builder, None
-        self._accumulator.release(batch, builder)
-        self._active[lane] = None
+        self._let_go(lane, batch)
         self._events.emit(
             BatchSplit(
                 client_id=self._config.client_id,
@@ -595,6 +616,18 @@ class Sender:
 
 def _size(batch: "Batch") -> int:
     return len(batch.payload) if batch.payload is not None else batch.builder.size
+
+
+def _named(batch: "Batch", answer: Answer) -> dict[int, str]:
+    """Return the records that the broker refuses, with its reasons, where the others are worth another try."""
+    if batch.in_doubt or answer.error_code not in (ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP):
+        return {}
+    named = {
+        found.batch_index: found.batch_index_error_message or answer.error_message or ""
+        for found in answer.record_errors
+        if 0 <= found.batch_index < len(batch)
+    }
+    return named if len(named) < len(batch) else {}
 
 
 def _own(error: FeliceError) -> FeliceError:

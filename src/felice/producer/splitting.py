@@ -1,6 +1,6 @@
-"""Cutting a batch that is too large for its broker in two, inside its own range of sequence numbers."""
+"""Making other batches of one batch's records: where it is too large, or has records that the broker refuses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from felice.producer.sequence import SEQUENCE_MASK
@@ -10,36 +10,49 @@ from felice.wire.records import HEADER_BYTES, BatchBuilder, Codec, read_records
 if TYPE_CHECKING:
     from felice.producer._accumulator import Accumulator, Batch
 
-__all__ = ["halves"]
+__all__ = ["halves", "part"]
 
 
 def halves(accumulator: "Accumulator[Any, Any]", batch: "Batch") -> "Iterator[Batch]":
-    """Yield two batches that stand for the records of one from now on, as often tried and as doubtful as it was."""
-    options = batch.queue.owner.options
+    """Yield two batches that stand for the records of one from now on, inside its own range of sequence numbers."""
     found = read_records(batch.payload, limit=2**31 - 1)
     middle = len(found) // 2
-    for first, part in ((0, found[:middle]), (middle, found[middle:])):
-        builder = BatchBuilder(HEADER_BYTES + sum(map(_size, part)))
-        for record in part:
-            builder.append(record.value, record.key, record.headers, record.timestamp_ms)
-        half = accumulator.adopt(batch.queue, builder, batch.begun)
-        half.serial = batch.serial + first
-        half.producer_id = batch.producer_id
-        half.producer_epoch = batch.producer_epoch
-        if batch.base_sequence >= 0:
-            half.base_sequence = (batch.base_sequence + first) & SEQUENCE_MASK
-        half.attempts = batch.attempts
-        half.in_doubt = batch.in_doubt
-        half.payload = builder.seal(
-            codec=Codec.parse(options.compression),
-            level=options.compression_level,
-            producer_id=half.producer_id,
-            producer_epoch=half.producer_epoch,
-            base_sequence=half.base_sequence,
-        )
-        for index in range(len(part)):
-            batch.move(first + index, half, index)
-        yield half
+    yield _made(accumulator, batch, found, range(middle))
+    yield _made(accumulator, batch, found, range(middle, len(found)))
+
+
+def part(accumulator: "Accumulator[Any, Any]", batch: "Batch", indices: Sequence[int]) -> "Batch":
+    """Return a batch that stands for some records of one from now on. Their sequence numbers have to be made anew."""
+    return _made(accumulator, batch, read_records(batch.payload, limit=2**31 - 1), indices)
+
+
+def _made(
+    accumulator: "Accumulator[Any, Any]", batch: "Batch", found: Sequence[Record], indices: Sequence[int]
+) -> "Batch":
+    """Make a batch of these records, as often tried and as doubtful as the one that they come from."""
+    options = batch.queue.owner.options
+    builder = BatchBuilder(HEADER_BYTES + sum(_size(found[index]) for index in indices))
+    for index in indices:
+        record = found[index]
+        builder.append(record.value, record.key, record.headers, record.timestamp_ms)
+    made = accumulator.adopt(batch.queue, builder, batch.begun)
+    made.serial = batch.serial + indices[0]
+    made.producer_id = batch.producer_id
+    made.producer_epoch = batch.producer_epoch
+    if batch.base_sequence >= 0:
+        made.base_sequence = (batch.base_sequence + indices[0]) & SEQUENCE_MASK
+    made.attempts = batch.attempts
+    made.in_doubt = batch.in_doubt
+    made.payload = builder.seal(
+        codec=Codec.parse(options.compression),
+        level=options.compression_level,
+        producer_id=made.producer_id,
+        producer_epoch=made.producer_epoch,
+        base_sequence=made.base_sequence,
+    )
+    for place, index in enumerate(indices):
+        batch.move(index, made, place)
+    return made
 
 
 def _size(record: Record) -> int:
