@@ -2,34 +2,39 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Unpack
 
 from felice import native
-from felice.clock import Clock
-from felice.cluster.health import Health
 from felice.config import ConsumerConfig, ConsumerOptions
 from felice.config.addresses import Addresses
 from felice.consumer.consumer import Partitionish
-from felice.consumer.core import Core, Deserializer, TimeSpec, build, parse_times
-from felice.consumer.lookup import END, START, OffsetAndTimestamp
-from felice.consumer.shelf import Partition
-from felice.consumer.start import StartSpec, parse_partition
+from felice.consumer.start import (
+    END,
+    START,
+    Deserializer,
+    OffsetAndTimestamp,
+    StartSpec,
+    TimeSpec,
+    parse_partition,
+    parse_times,
+)
 from felice.errors import PartitionError
-from felice.events import Listener
-from felice.types import TopicPartition
+from felice.types import K, TopicPartition, V
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from felice.clock import Clock
+    from felice.cluster.health import Health
     from felice.consumer._batch import AsyncMessages, Batch, Message
+    from felice.consumer.shelf import Partition
+    from felice.events import Listener
 else:
     _batch = native.pick("felice.consumer._batch")
     AsyncMessages, Batch = _batch.AsyncMessages, _batch.Batch
 
 __all__ = ["AsyncConsumer"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class AsyncConsumer(Generic[K, V]):
@@ -52,11 +57,14 @@ class AsyncConsumer(Generic[K, V]):
         key_deserializer: Deserializer | None = None,
         value_deserializer: Deserializer | None = None,
         config: ConsumerConfig | None = None,
-        listeners: Iterable[Listener] = (),
-        clock: Clock | None = None,
-        random: Random | None = None,
+        listeners: "Iterable[Listener]" = (),
+        clock: "Clock | None" = None,
+        random: "Random | None" = None,
         **options: Unpack[ConsumerOptions],
     ) -> None:
+        # Imported with the first consumer: the network's rooms, asyncio among them, are most of what importing costs.
+        from felice.consumer.core import Core, build
+
         self._core: Core[K, V] = build(
             bootstrap_servers,
             topics,
@@ -150,7 +158,7 @@ class AsyncConsumer(Generic[K, V]):
         """The partitions that are read, as far as they are known yet: a topic's, once its metadata is there."""
         return tuple(sorted(self._core.outbox.partitions))
 
-    async def _partitions(self, given: Iterable[Partitionish], timeout: float) -> list[Partition]:
+    async def _partitions(self, given: Iterable[Partitionish], timeout: float) -> "list[Partition]":
         core = self._core
         core.check()
         tps = [parse_partition(each, "partition") for each in given]
@@ -239,7 +247,7 @@ class AsyncConsumer(Generic[K, V]):
         await core.engine.run_async(core.ready, self._deadline(timeout))
 
     @property
-    def health(self) -> Health:
+    def health(self) -> "Health":
         """How the way to the cluster stands."""
         return self._core.health
 

@@ -1,33 +1,38 @@
 """The sync face of a consumer."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, Unpack
 
 from felice import native
-from felice.clock import Clock
-from felice.cluster.health import Health
 from felice.config import ConsumerConfig, ConsumerOptions
 from felice.config.addresses import Addresses
-from felice.consumer.core import Core, Deserializer, TimeSpec, build, parse_times
-from felice.consumer.lookup import END, START, OffsetAndTimestamp
-from felice.consumer.shelf import Partition
-from felice.consumer.start import StartSpec, parse_partition
+from felice.consumer.start import (
+    END,
+    START,
+    Deserializer,
+    OffsetAndTimestamp,
+    StartSpec,
+    TimeSpec,
+    parse_partition,
+    parse_times,
+)
 from felice.errors import DeadlineExceeded, PartitionError
-from felice.events import Listener
-from felice.types import TopicPartition
+from felice.types import K, TopicPartition, V
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from felice.clock import Clock
+    from felice.cluster.health import Health
     from felice.consumer._batch import Batch, Message, Messages
+    from felice.consumer.shelf import Partition
+    from felice.events import Listener
 else:
     _batch = native.pick("felice.consumer._batch")
     Batch, Messages = _batch.Batch, _batch.Messages
 
 __all__ = ["Consumer", "Partitionish"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 Partitionish: TypeAlias = TopicPartition | tuple[str, int]
 """A partition as people write it."""
@@ -63,11 +68,14 @@ class Consumer(Generic[K, V]):
         key_deserializer: Deserializer | None = None,
         value_deserializer: Deserializer | None = None,
         config: ConsumerConfig | None = None,
-        listeners: Iterable[Listener] = (),
-        clock: Clock | None = None,
-        random: Random | None = None,
+        listeners: "Iterable[Listener]" = (),
+        clock: "Clock | None" = None,
+        random: "Random | None" = None,
         **options: Unpack[ConsumerOptions],
     ) -> None:
+        # Imported with the first consumer: the network's rooms, asyncio among them, are most of what importing costs.
+        from felice.consumer.core import Core, build
+
         self._core: Core[K, V] = build(
             bootstrap_servers,
             topics,
@@ -157,7 +165,7 @@ class Consumer(Generic[K, V]):
         """The partitions that are read, as far as they are known yet: a topic's, once its metadata is there."""
         return tuple(sorted(self._core.outbox.partitions))
 
-    def _partitions(self, given: Iterable[Partitionish], timeout: float) -> list[Partition]:
+    def _partitions(self, given: Iterable[Partitionish], timeout: float) -> "list[Partition]":
         core = self._core
         core.check()
         tps = [parse_partition(each, "partition") for each in given]
@@ -246,7 +254,7 @@ class Consumer(Generic[K, V]):
         core.engine.run(core.ready, self._deadline(timeout))
 
     @property
-    def health(self) -> Health:
+    def health(self) -> "Health":
         """How the way to the cluster stands."""
         return self._core.health
 

@@ -14,10 +14,9 @@ Non-obvious:
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from felice import native
 from felice.clock import Clock, SystemClock
@@ -27,10 +26,19 @@ from felice.cluster.router import Cluster
 from felice.config import ConsumerConfig
 from felice.config.option import check_names
 from felice.consumer.fetcher import Fetcher
-from felice.consumer.lookup import END, Found, OffsetAndTimestamp
+from felice.consumer.lookup import Found
 from felice.consumer.outbox import Outbox
 from felice.consumer.shelf import Partition, Shelf
-from felice.consumer.start import Start, Starts, StartSpec, Timestamp, parse_partition, parse_start
+from felice.consumer.start import (
+    END,
+    Deserializer,
+    OffsetAndTimestamp,
+    Start,
+    Starts,
+    StartSpec,
+    parse_partition,
+    parse_start,
+)
 from felice.consumer.subscription import Follow, Subscription
 from felice.errors import (
     ClosedError,
@@ -42,7 +50,7 @@ from felice.errors import (
     WireError,
 )
 from felice.events import EventBus, Listener, PartitionFailed
-from felice.types import TopicPartition
+from felice.types import K, TopicPartition, V
 
 if TYPE_CHECKING:
     from felice.consumer._batch import AsyncMessages, Batch, Messages, Reader
@@ -50,16 +58,7 @@ else:
     _batch = native.pick("felice.consumer._batch")
     Batch, Reader = _batch.Batch, _batch.Reader
 
-__all__ = ["Core", "Deserializer", "TimeSpec", "build"]
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-Deserializer = Callable[[bytes], Any]
-"""Makes a key or a value of its bytes; not called for null."""
-
-TimeSpec = Timestamp | datetime
-"""A time to look an offset up by."""
+__all__ = ["Core", "build"]
 
 TAKE_TOGETHER = 256 * 1024
 """Bytes of small chunks that are read into one batch together."""
@@ -542,17 +541,6 @@ class Core(Generic[K, V]):
         ends = await self.ends(None, deadline, END)
         partitions = self.outbox.partitions
         return {tp: max(0, end - self.position(partitions[tp])) for tp, end in ends.items()}
-
-
-def parse_times(given: Mapping[Any, TimeSpec]) -> dict[TopicPartition, int]:
-    """Return the milliseconds for each partition; ConfigError for what is no time."""
-    times = {}
-    for where, when in given.items():
-        start = parse_start(when, "a time")
-        if start.timestamp < 0:
-            raise ConfigError(f"{when!r} is no time", hint="give a Timestamp in milliseconds or a datetime")
-        times[parse_partition(where)] = start.timestamp
-    return times
 
 
 def build(

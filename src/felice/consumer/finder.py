@@ -13,9 +13,10 @@ from typing import NamedTuple
 from felice.clock import Clock
 from felice.cluster.backoff import Backoff
 from felice.config import ConsumerConfig
-from felice.consumer.lookup import END, START, Found, Lookup
+from felice.consumer.lookup import Found, Lookup
 from felice.consumer.resets import Plight, Reset, decide
 from felice.consumer.shelf import Partition, Shelf
+from felice.consumer.start import END, START
 from felice.errors import ClosedError, FeliceError, OffsetReset
 from felice.events import EventBus, PositionReset
 from felice.types import TopicPartition

@@ -15,19 +15,7 @@ from felice.types import TopicPartition
 from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 
-__all__ = ["END", "START", "Found", "Lookup", "OffsetAndTimestamp"]
-
-START = -2
-"""The question for a partition's first offset, in place of a time."""
-END = -1
-"""The question for the offset after a partition's last."""
-
-
-class OffsetAndTimestamp(NamedTuple):
-    """An offset, and the timestamp of its record in milliseconds since 1970."""
-
-    offset: int
-    timestamp_ms: int
+__all__ = ["Found", "Lookup"]
 
 
 class Found(NamedTuple):

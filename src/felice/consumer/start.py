@@ -1,6 +1,6 @@
 """Where reading begins: what `start=` and `seek` take, checked and put into one form. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -8,7 +8,22 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from felice.errors import ConfigError
 from felice.types import TopicPartition
 
-__all__ = ["EARLIEST", "LATEST", "Start", "StartSpec", "Starts", "Timestamp", "parse_partition", "parse_start"]
+__all__ = [
+    "EARLIEST",
+    "END",
+    "LATEST",
+    "START",
+    "Deserializer",
+    "OffsetAndTimestamp",
+    "Start",
+    "StartSpec",
+    "Starts",
+    "TimeSpec",
+    "Timestamp",
+    "parse_partition",
+    "parse_start",
+    "parse_times",
+]
 
 _HINT = 'give "earliest", "latest", an offset, a Timestamp in milliseconds or a datetime with a time zone'
 
@@ -110,3 +125,34 @@ class Starts:
         for tp in self._partitions:
             if tp.topic not in read and tp not in listed:
                 raise ConfigError(f"start names partition {tp}, which is not read", hint="add it to the partitions")
+
+
+START = -2
+"""The question for a partition's first offset, in place of a time."""
+END = -1
+"""The question for the offset after a partition's last."""
+
+
+class OffsetAndTimestamp(NamedTuple):
+    """An offset, and the timestamp of its record in milliseconds since 1970."""
+
+    offset: int
+    timestamp_ms: int
+
+
+Deserializer = Callable[[bytes], Any]
+"""Makes a key or a value of its bytes; not called for null."""
+
+TimeSpec = Timestamp | datetime
+"""A time to look an offset up by."""
+
+
+def parse_times(given: Mapping[Any, TimeSpec]) -> dict[TopicPartition, int]:
+    """Return the milliseconds for each partition; ConfigError for what is no time."""
+    times = {}
+    for where, when in given.items():
+        start = parse_start(when, "a time")
+        if start.timestamp < 0:
+            raise ConfigError(f"{when!r} is no time", hint="give a Timestamp in milliseconds or a datetime")
+        times[parse_partition(where)] = start.timestamp
+    return times
