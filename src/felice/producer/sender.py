@@ -15,7 +15,6 @@ Non-obvious:
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,10 +34,11 @@ from felice.errors import (
 from felice.events import BatchSplit, EventBus
 from felice.producer.identification import Identification
 from felice.producer.lane import Lane
+from felice.producer.packer import Packer
 from felice.producer.sequence import Verdict, verdict
 from felice.producer.splitting import halves, part
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
-from felice.wire.records import Codec, stamp
+from felice.wire.records import stamp
 
 if TYPE_CHECKING:
     from felice.producer._accumulator import Accumulator, Batch, PartitionQueue
@@ -47,9 +47,6 @@ Sent: TypeAlias = "tuple[Lane, Batch, bytes]"
 """A batch that a request carries, and the ID that its topic had then."""
 
 Answer: TypeAlias = ProduceResponse.TopicProduceResponse.PartitionProduceResponse
-
-COMPRESS_HERE = 16 * 1024
-"""Batches up to this many bytes are compressed on the engine; for larger ones another thread is worth its wake."""
 
 
 class Sender:
@@ -95,8 +92,8 @@ class Sender:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._sweep: asyncio.TimerHandle | None = None
-        self._compressors: ThreadPoolExecutor | None = None
         self._loop = asyncio.get_running_loop()
+        self._packer = Packer(self._loop, self._compressed, self._fail, self.wake)
         self.closing = False
         """Whether open batches go without their linger."""
         self._closed = False
@@ -146,7 +143,7 @@ class Sender:
             batch = lane.next_batch(
                 now, self._config.max_in_flight, self._identification.current, self._config.idempotence
             )
-            if batch is None or not self._prepared(lane, batch):
+            if batch is None or not self._packer.ready(lane, batch):
                 continue
             size = _size(batch)
             if picks.get(node) and sizes[node] + size > self._config.request_bytes:
@@ -212,52 +209,7 @@ class Sender:
 
     # -- before a batch goes ---------------------------------------------------------------------------------------
 
-    def _prepared(self, lane: Lane, batch: "Batch") -> bool:
-        """Tell whether the batch can go as it is; otherwise have it compressed."""
-        options = lane.queue.owner.options
-        if batch.payload is not None or options.compression == "none":
-            return True
-        if lane.preparing:
-            return False
-        if batch.builder.size <= COMPRESS_HERE:
-            return self._compress_here(lane, batch)
-        if self._compressors is None:
-            self._compressors = ThreadPoolExecutor(2, "felice-compress")
-        try:
-            work = self._loop.run_in_executor(self._compressors, self._compress, batch, options)
-        except RuntimeError:  # The interpreter is ending, and Python's pools take no more work.
-            return self._compress_here(lane, batch)
-        lane.preparing = True
-
-        def finish(done: "asyncio.Future[Any]") -> None:
-            lane.preparing = False
-            if not done.cancelled() and not batch.done:  # Done: the producer was closed meanwhile.
-                if (error := done.exception()) is not None:
-                    self._fail_compression(lane, batch, error)
-                else:
-                    self._compressed(lane, batch, done.result())
-            self.wake()
-
-        work.add_done_callback(finish)
-        return False
-
-    def _compress_here(self, lane: Lane, batch: "Batch") -> bool:
-        try:
-            self._compressed(lane, batch, self._compress(batch, lane.queue.owner.options))
-        except Exception as error:
-            self._fail_compression(lane, batch, error)
-            return False
-        return True
-
-    def _fail_compression(self, lane: Lane, batch: "Batch", error: BaseException) -> None:
-        lane.queue.sealed.popleft()
-        self._fail(lane, batch, FeliceError(f"{lane.name}: compression failed: {error!r}"))
-
-    @staticmethod
-    def _compress(batch: "Batch", options: Any) -> Any:
-        return batch.builder.seal(codec=Codec.parse(options.compression), level=options.compression_level)
-
-    def _compressed(self, lane: Lane, batch: "Batch", payload: Any) -> None:
+    def _compressed(self, batch: "Batch", payload: Any) -> None:
         """Keep the compressed bytes, and let the plain ones go."""
         self._accumulator.compressed(batch, payload)
         self._on_room()
@@ -610,8 +562,7 @@ class Sender:
             task.cancel()
         await self._identification.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._compressors is not None:
-            self._compressors.shutdown(wait=False, cancel_futures=True)
+        self._packer.close()
 
 
 def _size(batch: "Batch") -> int:

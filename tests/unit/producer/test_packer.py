@@ -1,0 +1,97 @@
+"""The packer: batches that are compressed here, elsewhere, or not at all."""
+
+import asyncio
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from accumulators import make, put, written
+from felice.errors import FeliceError
+from felice.producer.lane import Lane
+from felice.producer.packer import COMPRESS_HERE, Packer
+from felice.wire.records import read_header
+
+
+class Told:
+    """What a packer told its sender."""
+
+    def __init__(self, accumulator: Any) -> None:
+        self._accumulator = accumulator
+        self.failed: list[tuple[Any, FeliceError]] = []
+        self.woken = asyncio.Event()
+        self.packer = Packer(asyncio.get_running_loop(), accumulator.compressed, self._fail, self.woken.set)
+
+    def _fail(self, lane: Lane, batch: Any, error: FeliceError) -> None:
+        self.failed.append((batch, error))
+
+
+def head(twin: ModuleType, size: int, codec: str = "gzip") -> tuple[Told, Lane, Any]:
+    """Return a packer, and a lane with one sealed batch of about so many bytes."""
+    accumulator, known = make(twin, partitions=1, compression=codec)
+    for _ in range(size // 100):
+        put(accumulator, b"x" * 90)
+    accumulator.seal_all()
+    lane = Lane(known.queues[0])
+    return Told(accumulator), lane, known.queues[0].sealed[0]
+
+
+async def test_without_a_codec_a_batch_goes_as_it_is(twin: ModuleType) -> None:
+    """Nothing is made of it before it goes."""
+    told, lane, batch = head(twin, 1000, "none")
+    assert told.packer.ready(lane, batch)
+    assert batch.payload is None
+
+
+async def test_a_small_batch_is_compressed_at_once(twin: ModuleType) -> None:
+    """A wake of another thread would cost more."""
+    told, lane, batch = head(twin, COMPRESS_HERE // 2)
+    assert told.packer.ready(lane, batch)
+    assert read_header(batch.payload).codec.name == "GZIP"
+    assert not told.woken.is_set()
+
+
+async def test_a_large_batch_is_compressed_elsewhere_and_once(twin: ModuleType) -> None:
+    """Meanwhile the lane waits; then its batch can go."""
+    told, lane, batch = head(twin, COMPRESS_HERE * 4)
+    assert not told.packer.ready(lane, batch)
+    assert lane.preparing
+    assert not told.packer.ready(lane, batch)
+    await asyncio.wait_for(told.woken.wait(), 10)
+    assert not lane.preparing
+    assert told.packer.ready(lane, batch)
+    assert len(written(told._accumulator, batch)) == COMPRESS_HERE * 4 // 100
+    told.packer.close()
+
+
+@pytest.mark.parametrize("size", [COMPRESS_HERE // 2, COMPRESS_HERE * 4])
+async def test_a_batch_that_cannot_be_compressed_fails_alone(
+    twin: ModuleType, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken out of its lane, and told as failed; nothing else stops."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("felice.producer.packer._compress", fail)
+    told, lane, batch = head(twin, size)
+    assert not told.packer.ready(lane, batch)
+    if not told.failed:
+        await asyncio.wait_for(told.woken.wait(), 10)
+    ((failed, error),) = told.failed
+    assert failed is batch
+    assert "letters-0: compression failed: MemoryError" in str(error)
+    assert not lane.queue.sealed
+    told.packer.close()
+
+
+async def test_when_threads_take_no_more_work_it_is_done_here(twin: ModuleType) -> None:
+    """As at the interpreter's exit."""
+    told, lane, batch = head(twin, COMPRESS_HERE * 4)
+    other, other_lane, other_batch = head(twin, COMPRESS_HERE * 4)
+    assert not told.packer.ready(lane, batch)
+    await asyncio.wait_for(told.woken.wait(), 10)
+    told.packer.close()
+    assert told.packer.ready(other_lane, other_batch)
+    assert other_batch.payload is not None
+    other.packer.close()
