@@ -218,7 +218,9 @@ def test_7_without_a_policy_a_deleted_position_is_an_error_with_the_numbers(brok
     write(broker, 100)
     delete_before(broker, 60)
     heard = Heard()
-    with Consumer[Any, Any](broker.bootstrap_servers, "letters", start=10, listeners=[heard.append]) as reading:
+    with Consumer[Any, Any](
+        broker.bootstrap_servers, "letters", start=10, offset_reset="error", listeners=[heard.append]
+    ) as reading:
         for _ in range(2):
             with pytest.raises(OffsetReset, match=r"position 10 of letters-0 .* begins at 60") as caught:
                 reading.poll(10)
@@ -237,7 +239,13 @@ def test_7_without_a_policy_a_deleted_position_is_an_error_with_the_numbers(brok
 def test_7_what_was_fetched_before_the_position_was_lost_is_read_first(broker: Broker) -> None:
     write(broker, 5000)
     with Consumer[Any, Any](
-        broker.bootstrap_servers, "letters", partition_bytes=1024, buffer_bytes=65536, fetch_bytes=1024, **FAST
+        broker.bootstrap_servers,
+        "letters",
+        offset_reset="error",
+        partition_bytes=1024,
+        buffer_bytes=65536,
+        fetch_bytes=1024,
+        **FAST,
     ) as reading:
         seen = read(reading, 10)
         delete_before(broker, 5000)
@@ -284,7 +292,7 @@ def test_5_a_topic_deleted_and_created_anew_is_a_new_topic(broker: Broker) -> No
 def test_5_without_a_policy_a_recreated_topic_is_an_error(broker: Broker) -> None:
     """Row 5 and line 22."""
     write(broker, 20)
-    with Consumer[Any, Any](broker.bootstrap_servers, "letters", **FAST) as reading:
+    with Consumer[Any, Any](broker.bootstrap_servers, "letters", offset_reset="error", **FAST) as reading:
         read(reading, 20)
         broker.delete_topic("letters")
         broker.create_topic("letters", 1)
@@ -432,7 +440,7 @@ async def test_a_stopped_partition_does_not_stop_the_others() -> None:
         await asyncio.to_thread(write, broker, 10, partition=0)
         await asyncio.to_thread(write, broker, 10, partition=1)
         async with AsyncConsumer[Any, bytes](
-            broker.bootstrap_servers, "letters", start={("letters", 0): 500}
+            broker.bootstrap_servers, "letters", start={("letters", 0): 500}, offset_reset="error"
         ) as reading:
             seen: list[bytes] = []
             raised = 0

@@ -20,9 +20,10 @@ class ConsumerConfig(ClientConfig):
     )
     """Whether records of transactions are seen only once these are committed."""
     offset_reset: OffsetResetPolicy = option(
-        "error", kafka="auto.offset.reset", choices=("error", "earliest", "latest")
+        "earliest", kafka="auto.offset.reset", choices=("error", "earliest", "latest")
     )
-    """What to do where the position is not in the log, or the topic was created anew: raise, or move."""
+    """What to do where the position is not in the log, or the topic was created anew: move, and tell of it in an event
+    with the numbers, or raise. Moving to the earliest record misses nothing that is there."""
     fetch_min_bytes: int = option(1, kafka="fetch.min.bytes", unit="bytes", low=0, high=2**31 - 1)
     """A broker answers as soon as it has this much."""
     fetch_max_wait: float = option(0.5, kafka="fetch.max.wait.ms", unit="seconds", low=0, high=300)

@@ -48,8 +48,8 @@ class Consumer(Generic[K, V]):
     Read are all partitions of the topics, those added later too, and the `partitions` that are named one by one.
     `start` says where a partition begins: `"earliest"` (so that nothing is missed unless you say so), `"latest"`, an
     offset, a `Timestamp` in milliseconds or a datetime, or a mapping of topics and partitions to these. What becomes of
-    a position that is not in the log any more is the option `offset_reset`: `"error"`, unless told otherwise, raises
-    `OffsetReset` with the numbers.
+    a position that is not in the log any more is the option `offset_reset`: `"earliest"`, unless told otherwise, so that
+    nothing is missed that is there; `"error"` raises `OffsetReset` with the numbers.
 
     Keys and values are bytes or None; `key_deserializer` and `value_deserializer` make others of the bytes. Options are
     those of `ConsumerConfig`, by name or as `config=`. `listeners` are called with every event, on felice's callback
