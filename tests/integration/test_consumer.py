@@ -252,10 +252,11 @@ def test_after_another_threads_seek_no_message_from_before_comes(broker: Broker)
 
         def jump() -> None:
             for n in range(300):
+                if n == 299:
+                    stop.set()  # Before the last one: a reader that has come to the end is woken by it.
                 reading.seek(("cards", 0), n * 131)
                 targets.append(n * 131)
                 stop.wait(0.001)
-            stop.set()
 
         jumping = threading.Thread(target=jump)
         jumping.start()
