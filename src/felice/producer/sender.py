@@ -178,8 +178,10 @@ class Sender:
             self._give_up(lane, self._fatal)
             return None
         if lane.retry_at > now:
-            self._wake_at(lane.retry_at)
-            return None
+            if self._leader(lane) in (-1, lane.node):
+                self._wake_at(lane.retry_at)
+                return None
+            lane.retry_at = 0.0  # Another leader than the one that failed, as an answer or metadata told.
         topic = self._cluster.metadata.topic(lane.queue.topic)
         if topic is None or lane.queue.partition >= len(topic.partitions):
             self._cluster.request_refresh(f"{lane.name} is not in the metadata")
@@ -340,8 +342,6 @@ class Sender:
                     )
                 stale = f"{lane.name}: node {node} answered {found.error_code}"
             self._take_answer(lane, batch, found)
-            if found.error_code in STALE_METADATA and self._leader(lane) not in (-1, node):
-                lane.retry_at = 0.0  # Told by the answer or known by now: there is nothing to wait for.
         if stale:
             self._cluster.request_refresh(stale)
 
@@ -553,6 +553,7 @@ class Sender:
     async def close(self) -> None:
         """Fail all that is left, and end every task."""
         self._closed = True
+        sent = [batch for lane in self._lanes for batch in lane.in_flight]
         self.refuse()
         for handle in (self._timer, self._sweep):
             if handle is not None:
@@ -562,6 +563,9 @@ class Sender:
             task.cancel()
         await self._identification.close()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for batch in sent:  # A task that is cancelled before its first step cannot give them back itself.
+            batch.in_flight = False
+            self._accumulator.release(batch)
         self._packer.close()
 
 
