@@ -279,7 +279,8 @@ def steady_peer(servers: str, topic: str) -> Steady:
 def test_row_1_and_2_a_killed_leader_costs_no_record_and_little_time(kafka3: KafkaCluster) -> None:
     """Rows 1, 2, 26: one record at a time under acks=all while the leader is killed (SIGKILL): no error, none twice.
 
-    The longest gap between two acknowledgements is not above librdkafka's, as it was seen alone or, where Kafka takes longer, beside us.
+    The longest gap between two acknowledgements is not above librdkafka's, as it was seen alone or, where Kafka takes
+    longer, beside us.
     """
     name, peers = kafka3.create_topic(partitions=1), kafka3.create_topic(partitions=1)
     while kafka3.leader(peers, 0) != kafka3.leader(name, 0):
