@@ -1,13 +1,20 @@
 """Values that every room shares."""
 
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-K = TypeVar("K")
-"""What a key is before it is serialized, or after it is deserialized."""
+if TYPE_CHECKING:
+    # Known to every type checker; a client without serializers is one of bytes, whoever reads it.
+    from typing_extensions import TypeVar
 
-V = TypeVar("V")
-"""What a value is before it is serialized, or after it is deserialized."""
+    K = TypeVar("K", default=bytes)
+    V = TypeVar("V", default=bytes)
+else:
+    from typing import TypeVar
+
+    K = TypeVar("K")
+    V = TypeVar("V")
+"""What a key and a value are before they are serialized, or after they are deserialized."""
 
 Header: TypeAlias = tuple[str, bytes | None]
 """A record header: its key and its value, which may be null."""

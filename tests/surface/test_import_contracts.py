@@ -27,6 +27,7 @@ THIRD_PARTY = {
     "crc32c": "felice.wire._records_plain",
     "click": "felice.broker.__main__",
     "uvloop": "felice.cluster.engine",
+    "typing_extensions": "felice.types",  # for type checkers, which bring it along; never imported
 }
 """Each package from elsewhere, and the one module or package that may import it."""
 

@@ -281,7 +281,9 @@ class Engine:
                     _log.exception("%r could not be drained at the interpreter's exit", client)
                 else:
                     if left:
-                        _log.error("the interpreter ends with %d undelivered in %r; close it before", left, client)
+                        _log.error(
+                            "felice: the interpreter ends and %d records of %r are lost; close it before", left, client
+                        )
             self.callbacks.flush(max(0.0, deadline - time.monotonic()))
         finally:
             self.stop()

@@ -3,10 +3,8 @@
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
-from felice.types import Header, TimestampType
+from felice.types import Header, K, TimestampType, V
 
-K = TypeVar("K")
-V = TypeVar("V")
 K_co = TypeVar("K_co", covariant=True)
 V_co = TypeVar("V_co", covariant=True)
 

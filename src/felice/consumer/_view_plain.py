@@ -263,6 +263,8 @@ class Batch:
         return self._message(self._rows[index])
 
     def __repr__(self) -> str:
+        if not len(self):
+            return "<Batch of no records>"
         return (
             f"<Batch of {self.topic}-{self.partition}: {len(self)} records, offsets {self.offset} to "
             f"{self.next_offset - 1}>"

@@ -1,7 +1,7 @@
 """The async face of a consumer: the same names and arguments, and what waits is awaited, on any event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Unpack
 
@@ -12,7 +12,6 @@ from felice.consumer.consumer import Partitionish
 from felice.consumer.start import (
     END,
     START,
-    Deserializer,
     OffsetAndTimestamp,
     StartSpec,
     TimeSpec,
@@ -54,8 +53,8 @@ class AsyncConsumer(Generic[K, V]):
         *topics: str,
         partitions: Iterable[Partitionish] | None = None,
         start: StartSpec | Mapping[Any, StartSpec] = "earliest",
-        key_deserializer: Deserializer | None = None,
-        value_deserializer: Deserializer | None = None,
+        key_deserializer: Callable[[bytes], K] | None = None,
+        value_deserializer: Callable[[bytes], V] | None = None,
         config: ConsumerConfig | None = None,
         listeners: "Iterable[Listener]" = (),
         clock: "Clock | None" = None,

@@ -222,6 +222,8 @@ cdef class Batch:
         return self.message(self.start + at)
 
     def __repr__(self):
+        if not len(self):
+            return "<Batch of no records>"
         return (
             f"<Batch of {self.topic}-{self.partition}: {len(self)} records, offsets {self.offset} to "
             f"{self.next_offset - 1}>"

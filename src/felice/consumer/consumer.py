@@ -1,6 +1,6 @@
 """The sync face of a consumer."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, Unpack
 
@@ -10,7 +10,6 @@ from felice.config.addresses import Addresses
 from felice.consumer.start import (
     END,
     START,
-    Deserializer,
     OffsetAndTimestamp,
     StartSpec,
     TimeSpec,
@@ -48,8 +47,8 @@ class Consumer(Generic[K, V]):
     Read are all partitions of the topics, those added later too, and the `partitions` that are named one by one.
     `start` says where a partition begins: `"earliest"` (so that nothing is missed unless you say so), `"latest"`, an
     offset, a `Timestamp` in milliseconds or a datetime, or a mapping of topics and partitions to these. What becomes of
-    a position that is not in the log any more is the option `offset_reset`: `"earliest"`, unless told otherwise, so that
-    nothing is missed that is there; `"error"` raises `OffsetReset` with the numbers.
+    a position that is not in the log any more is the option `offset_reset`: `"earliest"`, unless told otherwise, which
+    misses nothing that is there; `"error"` raises `OffsetReset` with the numbers.
 
     Keys and values are bytes or None; `key_deserializer` and `value_deserializer` make others of the bytes. Options are
     those of `ConsumerConfig`, by name or as `config=`. `listeners` are called with every event, on felice's callback
@@ -65,8 +64,8 @@ class Consumer(Generic[K, V]):
         *topics: str,
         partitions: Iterable[Partitionish] | None = None,
         start: StartSpec | Mapping[Any, StartSpec] = "earliest",
-        key_deserializer: Deserializer | None = None,
-        value_deserializer: Deserializer | None = None,
+        key_deserializer: Callable[[bytes], K] | None = None,
+        value_deserializer: Callable[[bytes], V] | None = None,
         config: ConsumerConfig | None = None,
         listeners: "Iterable[Listener]" = (),
         clock: "Clock | None" = None,

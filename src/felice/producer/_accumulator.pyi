@@ -1,16 +1,13 @@
 # The types of the accumulator, compiled and plain.
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias
 
 from felice.clock import Clock
 from felice.config import TopicConfig
 from felice.producer.core import ProducerCore
-from felice.types import Header, RecordMetadata
+from felice.types import Header, K, RecordMetadata, V
 from felice.wire.records import BatchBuilder
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 OPEN: Final = 0
 SEALED: Final = 1

@@ -162,7 +162,8 @@ class AsyncProducer(AsyncFace[K, V]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            await self.close()
+            # Whoever leaves by an error, or by Ctrl-C, is not kept waiting for brokers that may not be there.
+            await self.close(None if error is None else self._core.hurried)
         except DeliveryError:
             if error is None:
                 raise

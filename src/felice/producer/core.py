@@ -35,6 +35,9 @@ else:
 __all__ = ["ProducerCore", "make_core"]
 
 
+HURRIED = 2.0
+"""Seconds in which a producer delivers what it can when an error ends its `with` block."""
+
 EXPIRY_NOTICED = 2.0
 """Seconds within which it is noticed that a record's delivery timeout has passed."""
 
@@ -186,7 +189,8 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         return DeadlineExceeded(
             f"{name}: its partitions were not known within {self.config.delivery_timeout:g} s; "
             f"{self._cluster.explain(name)}",
-            hint="create the topic first, or check its name and the brokers' addresses",
+            hint="create the topic (or set allow_auto_create_topics, where the brokers may), "
+            "or check its name and the brokers' addresses",
         )
 
     def _unstage(self, topic: "Topic") -> None:
@@ -258,6 +262,14 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             settled: asyncio.Future[None] = self._engine.loop.create_future()
             everything._watch(_settler(settled), looks=False)
             await settled
+
+    @property
+    def hurried(self) -> float:
+        """How long a close waits, in seconds, when an error ended the block."""
+        return min(self.config.delivery_timeout, HURRIED)
+
+    def __repr__(self) -> str:
+        return f"Producer({', '.join(map(str, self.config.addresses))})"
 
     def patience(self, timeout: float | None) -> float:
         """Return how long a flush or a close waits: if not told, until every record must have its outcome."""

@@ -129,9 +129,9 @@ class Intake(Accumulator[K, V], Generic[K, V]):
         """Serialize and check a record; raise UsageError for what can never be sent."""
         self._check_usable()
         if self._key_serializer is not None and key is not None:
-            key = self._key_serializer(key)
+            key = _serialized("key_serializer", self._key_serializer(key))
         if self._value_serializer is not None and value is not None:
-            value = self._value_serializer(value)
+            value = _serialized("value_serializer", self._value_serializer(value))
         record = check_record(topic, value, key, headers, partition, timestamp_ms)
         known = self.topic(topic) if self._partitioned else None
         return record if known is None else self._with_partition(known, record)
@@ -395,3 +395,11 @@ class Intake(Accumulator[K, V], Generic[K, V]):
     def health(self) -> Health:
         """What the connection to the cluster is like; from any thread."""
         return Health(state="new", connections=0, brokers=0)
+
+
+def _serialized(name: str, made: Any) -> Any:
+    if made is None or isinstance(made, bytes | bytearray | memoryview):
+        return made
+    raise UsageError(
+        f"{name} returned {type(made).__name__}", hint="it must return bytes or None: encode what it makes"
+    )

@@ -159,7 +159,8 @@ class Producer(SyncFace[K, V]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self.close()
+            # Whoever leaves by an error, or by Ctrl-C, is not kept waiting for brokers that may not be there.
+            self.close(None if error is None else self._core.hurried)
         except DeliveryError:
             if error is None:
                 raise

@@ -429,7 +429,7 @@ def test_row_41_at_exit_clients_are_drained_and_what_is_left_is_told() -> None:
     )
     assert done.returncode == 0
     assert sorted(done.stdout.splitlines()) == ["called back"] * 2 + ["flushed on the engine"] * 2
-    assert "17 undelivered in slow" in done.stderr
+    assert "17 records of slow are lost" in done.stderr
     assert "ValueError: broken" in done.stderr
     assert "destroyed" not in done.stderr
     assert "good" not in done.stderr
