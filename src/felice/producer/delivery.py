@@ -31,7 +31,7 @@ def outcome(delivery: "Delivery", timeout: float | None) -> tuple["Batch", int]:
         try:
             settled.wait(timeout)
         except DeadlineExceeded:
-            raise _no_outcome(timeout) from None
+            raise _no_outcome(timeout, batch) from None
     batch, index = delivery._place()
     batch.looked = True
     if batch.error is not None:
@@ -72,7 +72,7 @@ async def within(delivery: "Delivery", timeout: float | None) -> RecordMetadata:
             return await delivery
     except TimeoutError:
         if limit.expired():
-            raise _no_outcome(timeout) from None
+            raise _no_outcome(timeout, delivery._place()[0]) from None
         raise
 
 
@@ -86,9 +86,13 @@ def _check_process(batch: "Batch") -> None:
         )
 
 
-def _no_outcome(timeout: float | None) -> DeadlineExceeded:
+def _no_outcome(timeout: float | None, batch: "Batch | None") -> DeadlineExceeded:
+    """Say that the wait is over, and what stands between the record and its broker, as far as that is known."""
+    core: Any = batch.queue.owner.accumulator if batch is not None and batch.queue is not None else None
+    health = getattr(core, "health", None)  # An accumulator alone has none.
+    last = f"; last: {health.last_error}" if health is not None and health.last_error else ""
     return DeadlineExceeded(
-        f"no outcome within {timeout or 0:g} s", hint="the record is still on its way: its delivery_timeout decides"
+        f"no outcome within {timeout or 0:g} s{last}", hint="the record is still on its way: its delivery_timeout decides"
     )
 
 
@@ -273,7 +277,8 @@ class BulkDelivery:
             try:
                 settled.wait(timeout)
             except DeadlineExceeded:
-                raise _no_outcome(timeout) from None
+                left = self._unsettled()
+                raise _no_outcome(timeout, left[0] if left else None) from None
         return self._ranges()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
