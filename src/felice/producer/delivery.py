@@ -92,7 +92,8 @@ def _no_outcome(timeout: float | None, batch: "Batch | None") -> DeadlineExceede
     health = getattr(core, "health", None)  # An accumulator alone has none.
     last = f"; last: {health.last_error}" if health is not None and health.last_error else ""
     return DeadlineExceeded(
-        f"no outcome within {timeout or 0:g} s{last}", hint="the record is still on its way: its delivery_timeout decides"
+        f"no outcome within {timeout or 0:g} s{last}",
+        hint="the record is still on its way: its delivery_timeout decides",
     )
 
 
