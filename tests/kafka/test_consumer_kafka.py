@@ -187,7 +187,7 @@ def test_7_deleted_records_are_told_with_the_numbers(kafka: KafkaCluster, topic:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     (done,) = admin.delete_records([ConfluentPartition(name, 0, 40)]).values()
     done.result(30)
-    with Consumer[Any, bytes](kafka.bootstrap_servers, name, start=7, **FAST) as reading:
+    with Consumer[Any, bytes](kafka.bootstrap_servers, name, start=7, offset_reset="error", **FAST) as reading:
         with pytest.raises(OffsetReset, match=r"position 7 .* begins at 40 and ends before 100") as caught:
             reading.poll(20)
         reading.seek((name, 0), caught.value.next_offset)
