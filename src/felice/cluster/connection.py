@@ -33,7 +33,7 @@ from felice.wire.frames import decode_response, encode_request, response_correla
 from felice.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from felice.wire.schema import Request, Response
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Reply"]
 
 R = TypeVar("R", bound=Response)
 
@@ -41,6 +41,39 @@ WINDOW = 64
 """Requests in flight on one connection; a client that keeps order sets a smaller limit of its own."""
 
 CLIENT_CLOSED = "closed by the client"
+
+
+class Reply:
+    """Takes an answer where nobody awaits one: what a future costs, two turns of the loop, is saved.
+
+    `done(outcome)` gets the response as soon as it is read, and an error a turn later, when whatever ended the
+    connection is over.
+    """
+
+    __slots__ = ("_call", "_done", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[Any], object]) -> None:
+        self._loop = loop
+        self._call = call
+        self._done = False
+
+    def done(self) -> bool:
+        """Whether there is an outcome."""
+        return self._done
+
+    def cancelled(self) -> bool:
+        """Never: there is nobody who could."""
+        return False
+
+    def set_result(self, result: Any) -> None:
+        """Hand out the response."""
+        self._done = True
+        self._call(result)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Hand out an error, soon."""
+        self._done = True
+        self._loop.call_soon(self._call, error)
 
 
 class Exchange:
@@ -54,7 +87,7 @@ class Exchange:
         version: int,
         correlation_id: int,
         pieces: Sequence[Piece],
-        future: "asyncio.Future[Any]",
+        future: "asyncio.Future[Any] | Reply",
         timeout: float,
         *,
         expects: bool = True,
@@ -199,6 +232,32 @@ class Connection:
         errors: RequestTimeout, ConnectionLost (`may_have_happened` tells whether all of the request's bytes had
         left), WireError.
         """
+        future: asyncio.Future[R] = self._loop.create_future()
+        self._submit(request, future, timeout, api, version_cap, expect_response)
+        return future
+
+    def tell(
+        self,
+        done: Callable[[Any], object],
+        request: Request[R] | Callable[[int], Request[R]],
+        *,
+        timeout: float,
+        api: type[Request[R]] | None = None,
+        version_cap: int | None = None,
+        expect_response: bool = True,
+    ) -> None:
+        """Send a request as `submit` does; `done` is called with its answer, or with the future's error."""
+        self._submit(request, Reply(self._loop, done), timeout, api, version_cap, expect_response)
+
+    def _submit(
+        self,
+        request: Request[R] | Callable[[int], Request[R]],
+        future: "asyncio.Future[R] | Reply",
+        timeout: float,
+        api: type[Request[R]] | None,
+        version_cap: int | None,
+        expect_response: bool,
+    ) -> None:
         if self._ended is not None:
             raise ConnectionLost(self._ended.message, hint=self._ended.hint, may_have_happened=False)
         if isinstance(request, Request):
@@ -209,15 +268,13 @@ class Connection:
         version = self.versions.choose(api, version_cap)
         if not isinstance(request, Request):
             request = request(version)
-        future: asyncio.Future[R] = self._loop.create_future()
         self._enqueue(request, version, future, timeout, expects=expect_response)
-        return future
 
     def _enqueue(
         self,
         request: Request[Any],
         version: int,
-        future: "asyncio.Future[Any]",
+        future: "asyncio.Future[Any] | Reply",
         timeout: float,
         *,
         expects: bool = True,

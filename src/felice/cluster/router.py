@@ -295,6 +295,39 @@ class Cluster:
             request, timeout=timeout, api=api, version_cap=version_cap, expect_response=expect_response
         )
 
+    def tell(
+        self,
+        node_id: int,
+        done: Callable[[R | Exception], object],
+        request: Request[R] | Callable[[int], Request[R]],
+        *,
+        role: Role,
+        timeout: float,
+        api: type[Request[R]] | None = None,
+        version_cap: int | None = None,
+        expect_response: bool = True,
+    ) -> bool:
+        """As `send`, without waiting, where a connection is ready; tell whether one is.
+
+        `done` is called once, on the engine, with the answer or with the error that `send` would raise.
+        """
+        connection = self._links.get(node_id, role).ready
+        if connection is None:
+            return False
+
+        def finish(outcome: R | Exception) -> None:
+            if isinstance(outcome, AMBIGUOUS):
+                self._refresher.request(outcome.message)
+            done(outcome)
+
+        try:
+            connection.tell(
+                finish, request, timeout=timeout, api=api, version_cap=version_cap, expect_response=expect_response
+            )
+        except Exception as error:
+            self._engine.loop.call_soon(finish, error)
+        return True
+
     async def call(
         self,
         request: Request[R] | Callable[[int], Request[R]],

@@ -104,7 +104,7 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         if self._sender is None:
             self._start()
         assert self._sender is not None
-        self._sender.wake()
+        self._sender.step()
         if self._staging.names():
             self._look_at_staging()
 

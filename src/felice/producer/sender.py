@@ -13,8 +13,10 @@ Non-obvious:
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -47,6 +49,9 @@ Sent: TypeAlias = "tuple[Lane, Batch, bytes]"
 """A batch that a request carries, and the ID that its topic had then."""
 
 Answer: TypeAlias = ProduceResponse.TopicProduceResponse.PartitionProduceResponse
+
+
+_log = logging.getLogger("felice.producer")
 
 
 class Sender:
@@ -87,7 +92,8 @@ class Sender:
             on_setback=self._note,
         )
         self._fatal: FeliceError | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], tuple[int, list[Sent]]] = {}
+        """Requests that wait for a connection, and whatever has become of it."""
         self._pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -117,6 +123,11 @@ class Sender:
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, math.inf
         self.wake()
+
+    def step(self) -> None:
+        """Look at what there is to send, now, unless a step is due anyway."""
+        if not self._pumping:
+            self._pump()
 
     def _pump(self) -> None:
         self._pumping = False
@@ -226,9 +237,7 @@ class Sender:
             batch.in_flight = True
         self._accumulator.finish([batch for _, batch in chosen])
         self._windows[node] = self._windows.get(node, 0) + 1
-        task = self._loop.create_task(self._exchange(node, [(lane, batch, lane.topic_id) for lane, batch in chosen]))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._send(node, [(lane, batch, lane.topic_id) for lane, batch in chosen])
         for lane, _ in chosen:
             # To the back, so that lanes take turns where a request cannot hold them all.
             del self._active[lane]
@@ -282,44 +291,63 @@ class Sender:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    async def _exchange(self, node: int, chosen: "list[Sent]") -> None:
-        """Send one request and settle its batches, whatever happens."""
+    def _send(self, node: int, chosen: "list[Sent]") -> None:
+        """Send one request: at once where a connection is ready, for a task would cost two turns of the loop more."""
+        request = partial(self._request, chosen)
+        told = self._cluster.tell(node, partial(self._come_back, node, chosen), request, **self._how(chosen))
+        if not told:
+            task = self._loop.create_task(self._exchange(node, chosen, request))
+            self._tasks[task] = (node, chosen)
+            task.add_done_callback(self._tasks.pop)
+
+    def _how(self, chosen: "list[Sent]") -> dict[str, Any]:
+        """Return how a request is sent."""
         known = all(any(topic_id) for _, _, topic_id in chosen)
+        return {
+            "api": ProduceRequest,
+            "role": Role.PRODUCE,
+            "timeout": self._config.request_timeout,
+            "version_cap": None if known else 12,
+            "expect_response": self._acks != 0,
+        }
+
+    async def _exchange(self, node: int, chosen: "list[Sent]", request: Callable[[int], ProduceRequest]) -> None:
+        """Send one request on a connection that is still to be made."""
+        outcome: ProduceResponse | Exception
         try:
-            try:
-                response = await self._cluster.send(
-                    node,
-                    lambda version: self._request(chosen, version),
-                    api=ProduceRequest,
-                    role=Role.PRODUCE,
-                    timeout=self._config.request_timeout,
-                    version_cap=None if known else 12,
-                    expect_response=self._acks != 0,
-                )
-            finally:
-                self._windows[node] -= 1
-                for _, batch, _ in chosen:
-                    batch.in_flight = False
-                    if batch.done:  # Given up while it was under way: only now are its bytes free.
-                        self._accumulator.release(batch)
-                        self._on_room()
-        except FeliceError as error:
-            self._cluster.request_refresh(f"producing to node {node}: {error}")
+            outcome = await self._cluster.send(node, request, **self._how(chosen))
+        except Exception as error:
+            outcome = error
+        self._come_back(node, chosen, outcome)
+
+    def _come_back(self, node: int, chosen: "list[Sent]", outcome: ProduceResponse | Exception | None) -> None:
+        """Settle a request's batches, whatever came of it; None where acks=0 wants no answer."""
+        self._land(node, chosen)
+        if isinstance(outcome, FeliceError):
+            self._cluster.request_refresh(f"producing to node {node}: {outcome}")
             for lane, batch, _ in chosen:
-                self._retry(lane, batch, error, in_doubt=error.may_have_happened)
-        except Exception as error:  # Ours: the batches must have an outcome all the same.
+                self._retry(lane, batch, outcome, in_doubt=outcome.may_have_happened)
+        elif isinstance(outcome, Exception):  # Ours: the batches must have an outcome all the same.
+            _log.error("a request to node %d failed unexpectedly", node, exc_info=outcome)
             for lane, batch, _ in chosen:
-                fault = FeliceError(f"{lane.name}: {error!r} while sending", may_have_happened=True)
+                fault = FeliceError(f"{lane.name}: {outcome!r} while sending", may_have_happened=True)
                 self._fail(lane, batch, fault, in_doubt=True)
-            raise
+        elif outcome is None:
+            for lane, batch, _ in chosen:
+                self._deliver(lane, batch, -1, -1)
         else:
-            if response is None:
-                for lane, batch, _ in chosen:
-                    self._deliver(lane, batch, -1, -1)
-            else:
-                self._take_response(node, chosen, response)
-        finally:
+            self._take_response(node, chosen, outcome)
+        if self._active:
             self.wake()
+
+    def _land(self, node: int, chosen: "list[Sent]") -> None:
+        """Note that a request carries its batches no more."""
+        self._windows[node] -= 1
+        for _, batch, _ in chosen:
+            batch.in_flight = False
+            if batch.done:  # Given up while it was under way: only now are its bytes free.
+                self._accumulator.release(batch)
+                self._on_room()
 
     def _take_response(self, node: int, chosen: "list[Sent]", response: ProduceResponse) -> None:
         answers: dict[tuple[str | bytes, int], Answer] = {}
@@ -428,7 +456,7 @@ class Sender:
     def _settle(self, batch: "Batch", base_offset: int, append_time_ms: int, error: FeliceError | None) -> None:
         builder = batch.builder
         batch.settle(base_offset, append_time_ms, error)
-        if not batch.in_flight:  # Otherwise its request refers to the buffer still: see `_exchange`.
+        if not batch.in_flight:  # Otherwise its request refers to the buffer still: see `_land`.
             self._accumulator.release(batch, builder)
             self._on_room()
         if error is not None and not batch.looked:
@@ -553,19 +581,18 @@ class Sender:
     async def close(self) -> None:
         """Fail all that is left, and end every task."""
         self._closed = True
-        sent = [batch for lane in self._lanes for batch in lane.in_flight]
         self.refuse()
         for handle in (self._timer, self._sweep):
             if handle is not None:
                 handle.cancel()
-        tasks = tuple(self._tasks)
+        tasks = dict(self._tasks)
         for task in tasks:
             task.cancel()
         await self._identification.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for batch in sent:  # A task that is cancelled before its first step cannot give them back itself.
-            batch.in_flight = False
-            self._accumulator.release(batch)
+        for task, (node, chosen) in tasks.items():
+            if task.cancelled():
+                self._land(node, chosen)
         self._packer.close()
 
 
