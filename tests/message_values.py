@@ -1,25 +1,31 @@
 """Generated messages: strategies for values that a version of a message can carry."""
 
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from felice.wire.messages.registry import REQUESTS
+from felice.wire import messages
 from felice.wire.schema import Field, Message
 
 Override = Callable[[Field], "st.SearchStrategy[Any] | None"]
 """Gives the strategy for a field that is to have its own, and None for any other."""
 
 
-def written_down() -> list[type[Message]]:
-    """All messages in the repository."""
-    return [message for request in REQUESTS.values() for message in (request, request.response)]
+@cache
+def written_down() -> tuple[type[Message], ...]:
+    """All messages in the repository, module by module: requests, responses, and those without an API."""
+    names = sorted(info.name for info in pkgutil.iter_modules(messages.__path__))
+    modules = [import_module(f"{messages.__name__}.{name}") for name in names if name != "registry"]
+    found = [getattr(module, name) for module in modules for name in module.__all__]
+    return tuple(one for one in found if isinstance(one, type) and issubclass(one, Message))
 
 
-def each_version(messages: list[type[Message]]) -> list[tuple[type[Message], int]]:
+def each_version(messages: Iterable[type[Message]]) -> list[tuple[type[Message], int]]:
     """Every message in every version that it has."""
     return [(m, v) for m in messages for v in range(m.min_version, m.max_version + 1)]
 

@@ -15,17 +15,18 @@ TYPES = {"bool": "boolean", "bytes": "binary"}
 """Kafka's names of the types that our notation calls otherwise."""
 
 
-def read_definitions(jar: Path) -> dict[str, Definition]:
-    """All definitions that have a valid version, by name."""
+def read_definitions(*jars: Path) -> dict[str, Definition]:
+    """All definitions of messages in these jars that have a valid version, by name."""
     found = {}
-    with zipfile.ZipFile(jar) as archive:
-        for entry in archive.namelist():
-            if entry.startswith("common/message/") and entry.endswith(".json"):
-                lines = archive.read(entry).decode().splitlines()
-                plain = "\n".join(line for line in lines if not line.lstrip().startswith("//"))
-                definition = json.loads(re.sub(r"\s//[^\"]*$", "", plain, flags=re.MULTILINE))
-                if definition["validVersions"] != "none":
-                    found[definition["name"]] = definition
+    for jar in jars:
+        with zipfile.ZipFile(jar) as archive:
+            for entry in archive.namelist():
+                if entry.startswith("common/message/") and entry.endswith(".json"):
+                    lines = archive.read(entry).decode().splitlines()
+                    plain = "\n".join(line for line in lines if not line.lstrip().startswith("//"))
+                    definition = json.loads(re.sub(r"\s//[^\"]*$", "", plain, flags=re.MULTILINE))
+                    if definition["validVersions"] != "none":
+                        found[definition["name"]] = definition
     return found
 
 
@@ -51,10 +52,16 @@ def stable(name: str, definitions: dict[str, Definition]) -> range:
     return range(int(low), int(high or low) + 1 - bool(request.get("latestVersionUnstable")))
 
 
+def versions_of(field: Definition) -> str:
+    """The versions that have a field, in Kafka's writing; where only those are told that tag it, they are all."""
+    found: str = field.get("versions") or field["taggedVersions"]
+    return found
+
+
 def default_of(field: Definition) -> object:
     """What Kafka takes for a field that is not there; `...` for a struct with all its defaults."""
     kind, text = field["type"], field.get("default")
-    if str(text) == "null":
+    if text == "null":  # a bare null, in contrast, says nothing
         return None
     if kind.startswith("[]"):
         return ()
@@ -92,11 +99,11 @@ def translate(definition: Definition) -> type[Message]:
         if inner is not None:
             of = type(Struct)(kind, (Struct,), body(inner))
             make = schema.array if field["type"].startswith("[]") else schema.struct
-            return make(of, field["versions"], default=default, **options)
+            return make(of, versions_of(field), default=default, **options)
         make = getattr(schema, TYPES.get(kind, kind))
         if field["type"].startswith("[]"):
-            return schema.array(make, field["versions"], default=default, **options)
-        return make(field["versions"], default=default, flexible=field.get("flexibleVersions"), **options)
+            return schema.array(make, versions_of(field), default=default, **options)
+        return make(versions_of(field), default=default, flexible=field.get("flexibleVersions"), **options)
 
     options = {"versions": definition["validVersions"], "flexible": definition["flexibleVersions"]}
     return type(Message)(definition["name"], (Message,), body(definition["fields"]), **options)

@@ -5,11 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from definitions import TYPES, default_of, read_definitions, snake, span, stable, structs_of, translate
+from definitions import (
+    TYPES,
+    default_of,
+    read_definitions,
+    snake,
+    span,
+    stable,
+    structs_of,
+    translate,
+    versions_of,
+)
 
 from felice.wire.messages.registry import API_NAMES, REQUESTS
-from felice.wire.schema import Message, Request
+from felice.wire.schema import Message, RecordKey, RecordValue, Request, Response
 from message_values import each_version, for_all, values, written_down
+
+JARS = ("kafka-clients", "kafka-group-coordinator", "kafka-transaction-coordinator", "kafka-share-coordinator")
+"""Those of Kafka's jars whose messages clients and coordinators exchange or write into topics."""
 
 EXAMPLES = 5
 """Values per definition and version; there are about seven hundred of these."""
@@ -20,8 +33,8 @@ SHARES = 8
 
 @pytest.fixture(scope="session")
 def definitions(kafka_libs: Path) -> dict[str, dict[str, Any]]:
-    """All definitions in the jar that have a valid version."""
-    return read_definitions(kafka_libs / "kafka-clients-4.3.1.jar")
+    """All definitions in these jars that have a valid version."""
+    return read_definitions(*(kafka_libs / f"{jar}-4.3.1.jar" for jar in JARS))
 
 
 def keeps(version: int, value: Message) -> None:
@@ -34,9 +47,9 @@ def keeps(version: int, value: Message) -> None:
 def test_every_definition_of_kafka_can_be_written_in_our_notation_and_keeps_its_values(
     definitions: dict[str, dict[str, Any]], share: int
 ) -> None:
-    """Each one in the jar, translated by program, reads back what it wrote, in every valid version."""
+    """Each one in the jars, translated by program, reads back what it wrote, in every valid version."""
     names = sorted(definitions)
-    assert len(names) > 180
+    assert len(names) > 230
     for message, version in each_version([translate(definitions[name]) for name in names[share::SHARES]]):
         for_all(values(message, version), partial(keeps, version), EXAMPLES)
 
@@ -50,17 +63,24 @@ def test_what_is_written_down_is_what_the_jar_says_field_by_field(
     definition = definitions[name]
     versions = stable(name, definitions)
     assert range(message.min_version, message.max_version + 1) == versions
-    assert message.api_key == definition["apiKey"]  # type: ignore[attr-defined]
+    if issubclass(message, Request | Response):
+        assert message.api_key == definition["apiKey"]
+    elif issubclass(message, RecordKey):
+        assert definition["type"] == "coordinator-key"
+        assert message.record_type == definition["apiKey"]
+        assert message.value.__name__ == name.removesuffix("Key") + "Value"
+    else:
+        assert definition["type"] == ("coordinator-value" if issubclass(message, RecordValue) else "data")
     assert {v for v in versions if message.flexible(v)} == span(definition["flexibleVersions"], versions)
     common = structs_of(definition)
 
     def compare(ours: type, theirs: list[dict[str, Any]], path: str) -> None:
-        theirs = [field for field in theirs if span(field["versions"], versions)]
+        theirs = [field for field in theirs if span(versions_of(field), versions)]
         assert [f.name for f in ours.__fields__] == [snake(f["name"]) for f in theirs], path  # type: ignore[attr-defined]
         for field, other in zip(ours.__fields__, theirs, strict=True):  # type: ignore[attr-defined]
             where = f"{path}.{field.name}"
             in_all = lambda it: {v for v in versions if v in it}  # noqa: E731
-            assert in_all(field.versions) == span(other["versions"], versions), where
+            assert in_all(field.versions) == span(versions_of(other), versions), where
             assert in_all(field.nullable) == span(other.get("nullableVersions"), versions), where
             assert in_all(field.tagged) == span(other.get("taggedVersions"), versions), where
             assert field.tag == other.get("tag"), where
@@ -83,10 +103,12 @@ def test_what_is_written_down_is_what_the_jar_says_field_by_field(
 
 
 def test_the_registry_knows_every_request_by_its_key_and_name(definitions: dict[str, dict[str, Any]]) -> None:
-    """Keys and names in the registry are those of the definitions."""
+    """Keys and names in the registry are those of the definitions, and it has every request that is written down."""
     keys = {d["apiKey"]: d["name"].removesuffix("Request") for d in definitions.values() if d["type"] == "request"}
     assert {key: keys[key] for key in API_NAMES} == dict(API_NAMES)
     for key, request in REQUESTS.items():
         assert issubclass(request, Request)
         assert request.api_name == API_NAMES[key]
         assert request.response.__name__ == f"{API_NAMES[key]}Response"
+    assert {one for one in written_down() if issubclass(one, Request)} == set(REQUESTS.values())
+    assert {one for one in written_down() if issubclass(one, Response)} == {one.response for one in REQUESTS.values()}

@@ -13,7 +13,15 @@ _MODULES = {
     1: ("Fetch", "fetch"),
     2: ("ListOffsets", "list_offsets"),
     3: ("Metadata", "metadata"),
+    8: ("OffsetCommit", "offset_commit"),
+    9: ("OffsetFetch", "offset_fetch"),
     10: ("FindCoordinator", "find_coordinator"),
+    11: ("JoinGroup", "join_group"),
+    12: ("Heartbeat", "heartbeat"),
+    13: ("LeaveGroup", "leave_group"),
+    14: ("SyncGroup", "sync_group"),
+    15: ("DescribeGroups", "describe_groups"),
+    16: ("ListGroups", "list_groups"),
     18: ("ApiVersions", "api_versions"),
     19: ("CreateTopics", "create_topics"),
     20: ("DeleteTopics", "delete_topics"),
@@ -21,6 +29,8 @@ _MODULES = {
     22: ("InitProducerId", "init_producer_id"),
     23: ("OffsetForLeaderEpoch", "offset_for_leader_epoch"),
     32: ("DescribeConfigs", "describe_configs"),
+    42: ("DeleteGroups", "delete_groups"),
+    47: ("OffsetDelete", "offset_delete"),
 }
 
 API_NAMES: Mapping[int, str] = {key: name for key, (name, _) in _MODULES.items()}
