@@ -3,11 +3,20 @@
 A group's records lie in the partition that is the Java hash of its ID modulo the number of partitions. A record without
 a value deletes what its key names.
 
-`KEYS` has the keys by their type; those of groups of newer kinds are in modules of their own.
+The records of groups of newer kinds are in modules of their own.
 """
 
 from collections.abc import Mapping
 
+from felice.wire.messages.consumer_group_records import (
+    ConsumerGroupCurrentMemberAssignmentKey,
+    ConsumerGroupMemberMetadataKey,
+    ConsumerGroupMetadataKey,
+    ConsumerGroupPartitionMetadataKey,
+    ConsumerGroupRegularExpressionKey,
+    ConsumerGroupTargetAssignmentMemberKey,
+    ConsumerGroupTargetAssignmentMetadataKey,
+)
 from felice.wire.schema import RecordKey, RecordValue, Struct, array, binary, int32, int64, string, uuid
 
 __all__ = [
@@ -72,6 +81,18 @@ class GroupMetadataValue(RecordValue, key=GroupMetadataKey, versions="0-4", flex
 
 
 KEYS: Mapping[int, type[RecordKey]] = {
-    key.record_type: key for key in (LegacyOffsetCommitKey, OffsetCommitKey, GroupMetadataKey)
+    key.record_type: key
+    for key in (
+        LegacyOffsetCommitKey,
+        OffsetCommitKey,
+        GroupMetadataKey,
+        ConsumerGroupMetadataKey,
+        ConsumerGroupPartitionMetadataKey,
+        ConsumerGroupMemberMetadataKey,
+        ConsumerGroupTargetAssignmentMetadataKey,
+        ConsumerGroupTargetAssignmentMemberKey,
+        ConsumerGroupCurrentMemberAssignmentKey,
+        ConsumerGroupRegularExpressionKey,
+    )
 }
 """The keys of the topic's records, by their type."""

@@ -28,9 +28,19 @@ _MODULES = {
     21: ("DeleteRecords", "delete_records"),
     22: ("InitProducerId", "init_producer_id"),
     23: ("OffsetForLeaderEpoch", "offset_for_leader_epoch"),
+    24: ("AddPartitionsToTxn", "add_partitions_to_txn"),
+    25: ("AddOffsetsToTxn", "add_offsets_to_txn"),
+    26: ("EndTxn", "end_txn"),
+    27: ("WriteTxnMarkers", "write_txn_markers"),
+    28: ("TxnOffsetCommit", "txn_offset_commit"),
     32: ("DescribeConfigs", "describe_configs"),
     42: ("DeleteGroups", "delete_groups"),
     47: ("OffsetDelete", "offset_delete"),
+    61: ("DescribeProducers", "describe_producers"),
+    65: ("DescribeTransactions", "describe_transactions"),
+    66: ("ListTransactions", "list_transactions"),
+    68: ("ConsumerGroupHeartbeat", "consumer_group_heartbeat"),
+    69: ("ConsumerGroupDescribe", "consumer_group_describe"),
 }
 
 API_NAMES: Mapping[int, str] = {key: name for key, (name, _) in _MODULES.items()}

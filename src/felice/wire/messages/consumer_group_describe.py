@@ -1,0 +1,69 @@
+"""ConsumerGroupDescribe (key 69): state and members of groups of the consumer protocol (KIP-848).
+
+A group of another kind is answered GROUP_ID_NOT_FOUND. Version 1 tells which members still speak the classic protocol
+(KIP-1099).
+"""
+
+from felice.wire.schema import (
+    INT32_MIN,
+    Alias,
+    Request,
+    Response,
+    Struct,
+    array,
+    boolean,
+    int8,
+    int16,
+    int32,
+    string,
+    struct,
+    uuid,
+)
+
+__all__ = ["ConsumerGroupDescribeRequest", "ConsumerGroupDescribeResponse"]
+
+
+class ConsumerGroupDescribeRequest(Request["ConsumerGroupDescribeResponse"], key=69, versions="0-1", flexible="0+"):
+    group_ids: list[str] = array(string, "0+")
+    include_authorized_operations: bool = boolean("0+")
+
+
+class ConsumerGroupDescribeResponse(Response, answers=ConsumerGroupDescribeRequest):
+    class DescribedGroup(Struct):
+        class Member(Struct):
+            class Assignment(Struct):
+                class TopicPartitions(Struct):
+                    topic_id: bytes = uuid("0+")
+                    topic_name: str = string("0+")
+                    partitions: list[int] = array(int32, "0+")
+
+                topic_partitions: list[TopicPartitions] = array(TopicPartitions, "0+")
+
+            member_id: str = string("0+")
+            instance_id: str | None = string("0+", nullable="0+", default=None)
+            rack_id: str | None = string("0+", nullable="0+", default=None)
+            member_epoch: int = int32("0+")
+            client_id: str = string("0+")
+            client_host: str = string("0+")
+            subscribed_topic_names: list[str] = array(string, "0+")
+            subscribed_topic_regex: str | None = string("0+", nullable="0+", default=None)
+            assignment: Assignment = struct(Assignment, "0+")
+            target_assignment: Assignment = struct(Assignment, "0+")
+            member_type: int = int8("1+", default=-1, ignorable=True)
+
+        error_code: int = int16("0+")
+        error_message: str | None = string("0+", nullable="0+", default=None)
+        group_id: str = string("0+")
+        group_state: str = string("0+")
+        group_epoch: int = int32("0+")
+        assignment_epoch: int = int32("0+")
+        assignor_name: str = string("0+")
+        members: list[Member] = array(Member, "0+")
+        authorized_operations: int = int32("0+", default=INT32_MIN)
+
+    Member = Alias[DescribedGroup.Member]
+    Assignment = Alias[DescribedGroup.Member.Assignment]
+    TopicPartitions = Alias[DescribedGroup.Member.Assignment.TopicPartitions]
+
+    throttle_time_ms: int = int32("0+")
+    groups: list[DescribedGroup] = array(DescribedGroup, "0+")
