@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
+from felice.broker.clock import BrokerClock
 from felice.broker.cluster import DEFAULT, Cluster
 from felice.broker.dispatch import Dispatcher
 from felice.broker.faults import Faults
@@ -44,7 +45,8 @@ class Broker:
     - `advertised_host`: what clients are told to connect to, where that is not `host` (for one, with host 0.0.0.0).
     - `auto_create`: whether asking for a topic's metadata may create it (Kafka's `auto.create.topics.enable`).
     - `configs`: broker configurations by Kafka's names, values as text, numbers or booleans.
-    - `clock`: the wall clock for timestamps, and the age of fetch sessions. `seed`: makes IDs repeatable.
+    - `clock`: where its time comes from, for timestamps and timeouts; see also the attribute `clock`, which can be
+      told to `advance`. `seed`: makes IDs repeatable.
 
     Topics that name no replication factor have a replica on each node, up to three, so that every partition survives
     `stop`.
@@ -75,18 +77,18 @@ class Broker:
         self._settings = {
             "auto.create.topics.enable": _text(auto_create),
             "default.replication.factor": str(min(nodes, 3)),
+            "group.initial.rebalance.delay.ms": "0",  # A test has better to do than to wait three seconds.
             **{name: _text(value) for name, value in (configs or {}).items()},
         }
-        self._clock = clock or SystemClock()
+        self.clock = BrokerClock(clock or SystemClock(), self._run)
+        """The broker's time; `advance` lets it pass at once."""
         self._chance = random.Random(seed)
         try:
             slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
         except Refused as error:
             raise ConfigError(f"configs: {error.message}") from None
-        made = [
-            Node(number + 1, self._host, FetchSessions(slots, self._clock, self._chance)) for number in range(nodes)
-        ]
-        self._cluster = Cluster(made, clock=self._clock, chance=self._chance, settings=self._settings)
+        made = [Node(number + 1, self._host, FetchSessions(slots, self.clock, self._chance)) for number in range(nodes)]
+        self._cluster = Cluster(made, clock=self.clock, chance=self._chance, settings=self._settings)
         self._bound_host = host
         self._thread: LoopThread | None = None
         self._ended = False
@@ -241,6 +243,7 @@ class Broker:
         """Listen on all ports and create the topics."""
         thread, cluster = self._thread, self._cluster
         assert thread is not None
+        self.clock.start(thread.loop)
         scratch = memoryview(bytearray(SCRATCH))
         max_frame = cluster.settings.number("socket.request.max.bytes")
         for node, port in zip(cluster.nodes.values(), self._ports, strict=True):
@@ -255,6 +258,7 @@ class Broker:
 
     def _close(self) -> None:
         """Give all sockets back."""
+        self.clock.clear()
         for node in self._cluster.nodes.values():
             node.up = False
         for listener in self._listeners.values():

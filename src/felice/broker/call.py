@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from felice.broker.cluster import Cluster
+from felice.broker.coordination import Kind
 from felice.broker.faults import Action, Fault
 from felice.broker.node import Node
 from felice.broker.partition import Partition
@@ -20,7 +21,7 @@ __all__ = ["Call", "Handler", "no_partitions"]
 class Call:
     """A request to a node, and the faults that hit it."""
 
-    __slots__ = ("api", "client_id", "cluster", "faults", "header", "loop", "node", "request", "version")
+    __slots__ = ("api", "client_host", "client_id", "cluster", "faults", "header", "loop", "node", "request", "version")
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class Call:
         header: RequestHeader,
         request: Request[Any],
         loop: asyncio.AbstractEventLoop,
+        client_host: str = "",
     ) -> None:
         self.cluster = cluster
         self.node = node
@@ -38,6 +40,8 @@ class Call:
         self.api = API_NAMES[header.api_key]
         self.request = request
         self.loop = loop
+        self.client_host = client_host
+        """The client's address, without its port."""
         self.faults: tuple[Fault, ...] = ()
 
     def error(self) -> ErrorCode:
@@ -60,6 +64,12 @@ class Call:
         partition = self.cluster.partition(topic, index)
         partition.check_leader(self.node.id, leader_epoch)
         return partition
+
+    def check_coordinator(self, kind: Kind, key: str) -> None:
+        """Refuse what is for another coordinator than this node, or what a fault says is to be refused."""
+        if self.faults:
+            self.check_faults(None)
+        self.cluster.coordination.check(kind, key, self.node.id)
 
 
 Handle: TypeAlias = Callable[[Call, Any], "Response | asyncio.Future[Any] | None"]

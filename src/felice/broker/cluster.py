@@ -5,6 +5,8 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from felice.broker.clock import BrokerClock
+from felice.broker.coordination import Coordination
 from felice.broker.node import Node
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
@@ -12,7 +14,6 @@ from felice.broker.setting import Settings
 from felice.broker.setting_tables import BROKER_SETTINGS, TOPIC_SETTINGS
 from felice.broker.topics import Topic, check_name, collision_key
 from felice.broker.transactional_ids import TransactionalIds
-from felice.clock import Clock
 from felice.errors import ErrorCode
 
 __all__ = ["DEFAULT", "Cluster", "Plan"]
@@ -39,7 +40,7 @@ class Cluster:
     """Nodes 1 to N, and the topics that live on them."""
 
     def __init__(
-        self, nodes: Sequence[Node], *, clock: Clock, chance: random.Random, settings: Mapping[str, str]
+        self, nodes: Sequence[Node], *, clock: BrokerClock, chance: random.Random, settings: Mapping[str, str]
     ) -> None:
         self.clock = clock
         self.chance = chance
@@ -47,6 +48,7 @@ class Cluster:
         self.nodes = {node.id: node for node in nodes}
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
+        self.coordination = Coordination(self)
         self.transactional_ids = TransactionalIds(self.new_producer_id)
         self.id = base64.urlsafe_b64encode(self._new_uuid()).decode().rstrip("=")
         self._collisions: dict[str, str] = {}
@@ -63,11 +65,6 @@ class Cluster:
     def controller_id(self) -> int:
         """The node that clients are told to send administrative requests to."""
         return min((node.id for node in self.alive), default=NO_LEADER)
-
-    def coordinator(self, key: str) -> Node | None:
-        """Return the node that coordinates what `key` names: the same one as long as the same nodes are up."""
-        alive = self.alive
-        return alive[sum(key.encode()) % len(alive)] if alive else None
 
     def node_started(self, node: Node) -> None:
         """Count a node in."""

@@ -80,6 +80,7 @@ class Connection:
         self._frozen = False
         self.closed = False
         host, port = sock.getpeername()[:2] if sock.family != socket.AF_UNIX else ("", 0)
+        self.host = host
         self.peer = f"{host}:{port}"
 
     def open(self, frozen: bool) -> None:

@@ -10,7 +10,6 @@ from felice.broker.cluster import Cluster
 from felice.broker.connection import Answer, Connection, Cut, Frame, Later, Pieces
 from felice.broker.faults import Action, Faults, removal, struck
 from felice.broker.handlers import HANDLERS
-from felice.broker.handlers.api_versions import refuse_version
 from felice.broker.node import Node
 from felice.broker.refusal import Hangup
 from felice.broker.request_log import RequestLog, note
@@ -48,12 +47,14 @@ class Dispatcher:
             request_class = REQUESTS[header.api_key]
             if not request_class.min_version <= header.api_version <= request_class.max_version:
                 if header.api_key == API_VERSIONS:
+                    from felice.broker.handlers.api_versions import refuse_version  # loaded when first asked for
+
                     return encode_response(refuse_version(), API_VERSIONS, 0, header.correlation_id)
                 raise Hangup(f"there is no version {header.api_version} of {request_class.api_name} here")
             request = decode_request(frame, header)
         except WireError as error:
             raise Hangup(f"its bytes make no sense: {error}") from error
-        call = Call(self._cluster, self._node, header, request, self._loop)
+        call = Call(self._cluster, self._node, header, request, self._loop, connection.host)
         note(self._requests, call, len(frame))
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)

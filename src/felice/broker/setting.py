@@ -19,6 +19,7 @@ class Kind(IntEnum):
     BOOLEAN = 1
     STRING = 2
     INT = 3
+    SHORT = 4
     LONG = 5
     DOUBLE = 6
     LIST = 7
@@ -32,7 +33,7 @@ class Source(IntEnum):
     DEFAULT = 5
 
 
-BITS = {Kind.INT: 31, Kind.LONG: 63}
+BITS = {Kind.SHORT: 15, Kind.INT: 31, Kind.LONG: 63}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Setting:
                 if text.lower() not in ("true", "false"):
                     raise self._wrong(text, "true or false")
                 return text.lower() == "true"
-            case Kind.INT | Kind.LONG:
+            case Kind.SHORT | Kind.INT | Kind.LONG:
                 return self._whole(text)
             case Kind.DOUBLE:
                 try:

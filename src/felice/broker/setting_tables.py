@@ -13,7 +13,7 @@ from felice.broker.setting import Kind, Setting, Settings
 
 __all__ = ["BROKER_SETTINGS", "TOPIC_SETTINGS"]
 
-BOOLEAN, STRING, INT, LONG, DOUBLE, LIST = Kind
+BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST = Kind
 MAX_LONG: Final = str((1 << 63) - 1)
 WEEK: Final = "604800000"
 CODECS: Final = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
@@ -78,6 +78,17 @@ _BROKER = (
     Setting("auto.create.topics.enable", BOOLEAN, "true", "Whether asking for a topic's metadata may create it."),
     Setting("default.replication.factor", INT, "1", "Replicas of a topic that names no number.", low=1),
     Setting("delete.topic.enable", BOOLEAN, "true", "Whether topics can be deleted."),
+    Setting("group.initial.rebalance.delay.ms", INT, "3000", "How long an empty group waits for more members.", low=0),
+    Setting("offsets.topic.num.partitions", INT, "50", "Partitions of the topic of committed offsets.", low=1),
+    Setting("offsets.topic.replication.factor", SHORT, "3", "Replicas of that topic, at most one a node.", low=1),
+    Setting("offsets.topic.segment.bytes", INT, "104857600", "Bytes in one file of that topic.", low=1048576),
+    Setting("share.coordinator.state.topic.num.partitions", INT, "50", "Partitions of share groups' state.", low=1),
+    Setting("share.coordinator.state.topic.replication.factor", SHORT, "3", "Replicas of that topic.", low=1),
+    Setting("share.coordinator.state.topic.segment.bytes", INT, "104857600", "Bytes in one file of that topic.",
+            low=1048576),
+    Setting("transaction.state.log.num.partitions", INT, "50", "Partitions of the topic of transactions.", low=1),
+    Setting("transaction.state.log.replication.factor", SHORT, "3", "Replicas of that topic.", low=1),
+    Setting("transaction.state.log.segment.bytes", INT, "104857600", "Bytes in one file of that topic.", low=1048576),
     Setting("fetch.max.bytes", INT, "57671680", "Most bytes of records in one answer to Fetch.", low=1024),
     Setting("max.incremental.fetch.session.cache.slots", INT, "1000", "Fetch sessions kept by a node.", low=0),
     Setting("num.partitions", INT, "1", "Partitions of a topic that names no number.", low=1),

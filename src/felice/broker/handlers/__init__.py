@@ -1,37 +1,50 @@
-"""One module per API that the broker answers."""
+"""One module per API that the broker answers. A module is imported when its API is first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 from felice.broker.call import Handler
-from felice.broker.handlers import (
-    api_versions,
-    create_topics,
-    delete_records,
-    delete_topics,
-    describe_configs,
-    fetch,
-    find_coordinator,
-    init_producer_id,
-    list_offsets,
-    metadata,
-    offset_for_leader_epoch,
-    produce,
-)
 
 __all__ = ["HANDLERS"]
 
-HANDLERS: Mapping[int, Handler] = {
-    0: produce.HANDLER,
-    1: fetch.HANDLER,
-    2: list_offsets.HANDLER,
-    3: metadata.HANDLER,
-    10: find_coordinator.HANDLER,
-    api_versions.KEY: api_versions.HANDLER,
-    19: create_topics.HANDLER,
-    20: delete_topics.HANDLER,
-    21: delete_records.HANDLER,
-    22: init_producer_id.HANDLER,
-    23: offset_for_leader_epoch.HANDLER,
-    32: describe_configs.HANDLER,
+_MODULES = {
+    0: "produce",
+    1: "fetch",
+    2: "list_offsets",
+    3: "metadata",
+    10: "find_coordinator",
+    18: "api_versions",
+    19: "create_topics",
+    20: "delete_topics",
+    21: "delete_records",
+    22: "init_producer_id",
+    23: "offset_for_leader_epoch",
+    32: "describe_configs",
 }
+
+
+class _Handlers(Mapping[int, Handler]):
+    """The handlers, loaded one by one."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[int, Handler] = {}
+
+    def __getitem__(self, key: int) -> Handler:
+        """Return the handler of an API; `KeyError` where it is not answered."""
+        found = self._loaded.get(key)
+        if found is None:
+            found = import_module(f"felice.broker.handlers.{_MODULES[key]}").HANDLER
+            self._loaded[key] = found
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        """Give the keys, without loading anything."""
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        """Return how many APIs are answered."""
+        return len(_MODULES)
+
+
+HANDLERS: Mapping[int, Handler] = _Handlers()
 """The handlers by API key."""

@@ -4,16 +4,15 @@ import re
 from typing import TypeAlias
 
 from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 
 __all__ = ["HANDLER"]
 
-SHARE = 2
 SHARE_FROM = 6
 BATCHED_FROM = 4
-KEY_TYPES = (0, 1, SHARE)
 NOBODY = -1
 
 Coordinator: TypeAlias = FindCoordinatorResponse.Coordinator
@@ -41,11 +40,11 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
     """Find the coordinator of one key."""
     try:
         call.check_faults(None)
-        if key_type not in KEY_TYPES:
+        if key_type not in tuple(Kind):
             raise Refused(ErrorCode.INVALID_REQUEST, f"there is no key type {key_type}")
-        if key_type == SHARE and (call.version < SHARE_FROM or not _share_key.match(key)):
+        if key_type == Kind.SHARE and (call.version < SHARE_FROM or not _share_key.match(key)):
             raise Refused(ErrorCode.INVALID_REQUEST)
-        node = call.cluster.coordinator(key)
+        node = call.cluster.nodes.get(call.cluster.coordination.node_id(Kind(key_type), key))
         if node is None:
             raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE)
     except Refused as refused:

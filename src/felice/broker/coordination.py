@@ -1,0 +1,139 @@
+"""Which node coordinates what: the leader of that partition of an internal topic to which a name falls.
+
+As in Kafka the topics are made when they are first needed; unlike there, the first question already finds them.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from felice.broker.partition import NO_LEADER, Partition
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from felice.broker.cluster import Cluster
+    from felice.broker.topics import Topic
+
+__all__ = ["Coordination", "Kind", "java_hash"]
+
+Moved = Callable[[int], object]
+"""Is told the index of a partition whose coordinator is another node now, or none."""
+
+
+class Kind(IntEnum):
+    """What a coordinator looks after, by FindCoordinator's numbers."""
+
+    GROUP = 0
+    TRANSACTION = 1
+    SHARE = 2
+
+
+class _Home(NamedTuple):
+    """The topic in which coordinators of a kind keep what they know, and the settings that it is made by."""
+
+    topic: str
+    partitions: str
+    replicas: str
+    segment: str
+
+
+HOMES = {
+    Kind.GROUP: _Home(
+        "__consumer_offsets",
+        "offsets.topic.num.partitions",
+        "offsets.topic.replication.factor",
+        "offsets.topic.segment.bytes",
+    ),
+    Kind.TRANSACTION: _Home(
+        "__transaction_state",
+        "transaction.state.log.num.partitions",
+        "transaction.state.log.replication.factor",
+        "transaction.state.log.segment.bytes",
+    ),
+    Kind.SHARE: _Home(
+        "__share_group_state",
+        "share.coordinator.state.topic.num.partitions",
+        "share.coordinator.state.topic.replication.factor",
+        "share.coordinator.state.topic.segment.bytes",
+    ),
+}
+
+
+class Coordination:
+    """Finds coordinators, and tells when they move."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+        self._listeners: dict[Kind, list[Moved]] = {kind: [] for kind in Kind}
+
+    def when_moved(self, kind: Kind, listener: Moved) -> None:
+        """Have a function called for every partition whose coordinator changes."""
+        self._listeners[kind].append(listener)
+
+    def partition(self, kind: Kind, key: str) -> Partition:
+        """Return the partition that keeps what is known of `key`; its leader is the coordinator."""
+        home = HOMES[kind]
+        topic = self._cluster.topics.get(home.topic)
+        if topic is None:
+            topic = self._make(kind)
+        return topic.partitions[java_hash(key) % len(topic.partitions)]
+
+    def node_id(self, kind: Kind, key: str) -> int:
+        """Return the ID of the coordinator, or `NO_LEADER`."""
+        return self.partition(kind, key).leader
+
+    def check(self, kind: Kind, key: str, node_id: int) -> None:
+        """Refuse a request that should have gone to another node."""
+        leader = self.node_id(kind, key)
+        if leader == NO_LEADER:
+            raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"nobody coordinates {key!r}")
+        if leader != node_id:
+            raise Refused(ErrorCode.NOT_COORDINATOR, f"node {leader} coordinates {key!r}")
+
+    def _make(self, kind: Kind) -> "Topic":
+        """Create the topic of a kind."""
+        cluster, home = self._cluster, HOMES[kind]
+        number = cluster.settings.number
+        topic = cluster.create_topic(
+            cluster.plan_topic(
+                home.topic,
+                number(home.partitions),
+                min(number(home.replicas), len(cluster.nodes)),
+                configs={
+                    "cleanup.policy": "compact",
+                    "compression.type": "producer",
+                    "segment.bytes": str(number(home.segment)),
+                },
+            )
+        )
+        for partition in topic.partitions:
+            partition.watchers.add(_Moves(self._listeners[kind], partition.index))
+        return topic
+
+
+class _Moves:
+    """Passes on that a partition has another leader."""
+
+    def __init__(self, listeners: list[Moved], index: int) -> None:
+        self._listeners = listeners
+        self._index = index
+
+    def grew(self, size: int) -> None:
+        """Leave it: more records change no coordinator."""
+
+    def changed(self) -> None:
+        """Tell all."""
+        for listener in self._listeners:
+            listener(self._index)
+
+
+def java_hash(text: str) -> int:
+    """Return what Java's `String.hashCode` gives, made positive as Kafka does it."""
+    value = 0
+    units = text.encode("utf-16-be", "surrogatepass")
+    for high, low in zip(units[::2], units[1::2], strict=True):
+        value = (value * 31 + (high << 8 | low)) & 0xFFFFFFFF
+    if value >= 1 << 31:
+        value -= 1 << 32
+    return 0 if value == -(1 << 31) else abs(value)

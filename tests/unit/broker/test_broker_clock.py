@@ -1,0 +1,91 @@
+"""The broker's clock: what is due happens in its order, when time passes or is made to."""
+
+import asyncio
+
+import pytest
+
+from felice.broker.clock import BrokerClock
+from felice.clock import SystemClock
+from felice.errors import UsageError
+
+
+class Stopped:
+    """A clock that stands still."""
+
+    def monotonic(self) -> float:
+        """Return the same always."""
+        return 100.0
+
+    def time_ms(self) -> int:
+        """Return the same always."""
+        return 1_000_000
+
+
+def made() -> BrokerClock:
+    """Return a clock over one that stands still."""
+    return BrokerClock(Stopped(), lambda function: function())
+
+
+def test_time_passes_only_by_advancing_over_a_clock_that_stands_still():
+    clock = made()
+    assert (clock.monotonic(), clock.time_ms()) == (100.0, 1_000_000)
+    clock.advance(2.5)
+    assert (clock.monotonic(), clock.time_ms()) == (102.5, 1_002_500)
+
+
+def test_what_is_due_happens_in_the_order_of_its_times_each_at_its_own():
+    clock = made()
+    seen: list[tuple[str, float]] = []
+    clock.call_later(3, lambda: seen.append(("late", clock.monotonic())))
+    clock.call_later(1, lambda: seen.append(("early", clock.monotonic())))
+    clock.call_later(9, lambda: seen.append(("never", clock.monotonic())))
+    clock.advance(5)
+    assert seen == [("early", 101.0), ("late", 103.0)]
+
+
+def test_what_follows_from_a_timer_happens_in_the_same_advance():
+    clock = made()
+    seen: list[float] = []
+
+    def again() -> None:
+        seen.append(clock.monotonic())
+        clock.call_later(2, again)
+
+    clock.call_later(2, again)
+    clock.advance(7)
+    assert seen == [102.0, 104.0, 106.0]
+
+
+def test_a_cancelled_timer_does_not_happen():
+    clock = made()
+    seen: list[int] = []
+    timer = clock.call_later(1, seen.append, 1)
+    clock.call_later(1, seen.append, 2)
+    timer.cancel()
+    timer.cancel()
+    clock.advance(1)
+    assert seen == [2]
+
+
+def test_time_does_not_go_back():
+    with pytest.raises(UsageError, match="does not go back"):
+        made().advance(-1)
+
+
+def test_in_real_time_timers_ring_by_themselves_and_advancing_rings_them_at_once():
+    async def run() -> list[str]:
+        clock = BrokerClock(SystemClock(), lambda function: function())
+        seen: list[str] = []
+        rang = asyncio.Event()
+        clock.call_later(0.02, lambda: (seen.append("soon"), rang.set()))
+        clock.call_later(3600, seen.append, "in an hour")
+        clock.start(asyncio.get_running_loop())
+        await asyncio.wait_for(rang.wait(), 10)
+        clock.advance(3600)
+        clock.call_later(0.01, rang.clear)
+        clock.clear()
+        await asyncio.sleep(0.05)
+        assert rang.is_set()
+        return seen
+
+    assert asyncio.run(run()) == ["soon", "in an hour"]
