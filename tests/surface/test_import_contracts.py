@@ -21,11 +21,14 @@ ROOMS = {
     "consumer": FIRST | {"wire", "cluster"},
     # The broker judges the client: it must not share the client's mistakes.
     "broker": FIRST | {"wire"},
+    # Nothing imports it.
+    "testing": FIRST | {"wire", "cluster", "producer", "consumer", "broker"},
 }
 THIRD_PARTY = {
     "cramjam": "felice.wire.compression",
     "crc32c": "felice.wire._records_plain",
     "click": "felice.broker.__main__",
+    "pytest": "felice.testing.plugin",  # which pytest loads; felice does not need it
     "uvloop": "felice.cluster.engine",
     "typing_extensions": "felice.types",  # for type checkers, which bring it along; never imported
 }

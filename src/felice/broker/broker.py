@@ -82,7 +82,9 @@ class Broker:
         }
         self.clock = BrokerClock(clock or SystemClock(), self._run)
         """The broker's time; `advance` lets it pass at once."""
-        self._chance = random.Random(seed)
+        self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        """What IDs and other random choices were made from; give it to have the same ones again."""
+        self._chance = random.Random(self.seed)
         try:
             slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
         except Refused as error:
