@@ -18,6 +18,7 @@ BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 RUNS = (
     ("codec", "none"),
     ("start", "none"),
+    ("broker", "none"),
     ("idle", "embedded"),
     ("latency", "embedded"),
     ("latency", "kafka"),
