@@ -67,8 +67,10 @@ def default_of(field: Definition) -> object:
         return ()
     if kind == "bool":
         return str(text) == "true"
-    if kind in ("string", "bytes", "records", "uuid"):
-        return {"string": text or "", "bytes": b"", "records": None, "uuid": bytes(16)}[kind]
+    if kind in ("string", "bytes", "uuid"):
+        return {"string": text or "", "bytes": b"", "uuid": bytes(16)}[kind]
+    if kind == "records":  # Kafka's default is always null, which it cannot write where records are not nullable
+        return None if field["versions"] == field.get("nullableVersions") else b""
     if kind == "float64":
         return float(text or 0)
     return int(str(text or 0), 0) if re.fullmatch(r"u?int\d+", kind) else ...

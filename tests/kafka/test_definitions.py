@@ -112,3 +112,16 @@ def test_the_registry_knows_every_request_by_its_key_and_name(definitions: dict[
         assert request.response.__name__ == f"{API_NAMES[key]}Response"
     assert {one for one in written_down() if issubclass(one, Request)} == set(REQUESTS.values())
     assert {one for one in written_down() if issubclass(one, Response)} == {one.response for one in REQUESTS.values()}
+
+
+def test_every_request_that_a_broker_takes_is_written_down(definitions: dict[str, dict[str, Any]]) -> None:
+    """By its name in the registry; that all its stable versions are there is seen field by field."""
+    requests = [d for d in definitions.values() if d["type"] == "request" and "broker" in d["listeners"]]
+    assert len(requests) == 77
+    assert {d["name"].removesuffix("Request") for d in requests} == set(API_NAMES.values())
+
+
+def test_every_record_that_a_coordinator_writes_is_written_down(definitions: dict[str, dict[str, Any]]) -> None:
+    """Keys and values of the topics of groups, of transactions, and of the state of share groups."""
+    records = {d["name"] for d in definitions.values() if d["type"].startswith("coordinator-")}
+    assert records == {one.__name__ for one in written_down() if issubclass(one, RecordKey | RecordValue)}

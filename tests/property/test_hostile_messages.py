@@ -28,10 +28,12 @@ ROUNDS = int(os.environ.get("FELICE_FUZZ_ROUNDS", "1"))
 SEED = int(os.environ.get("FELICE_FUZZ_SEED", random.SystemRandom().getrandbits(32)))
 
 EVERYTHING = each_version(written_down())
+ENDS = [(message, version) for message, version in EVERYTHING if version in (message.min_version, message.max_version)]
+"""The first and the last version of each: those between have the same structs, with more fields or fewer."""
 
 MEMORY_FACTOR = 64
 """Bytes allocated for a byte of the frame, at most: an empty struct with a list is three bytes on the wire."""
-MEMORY_CONSTANT = 16 * 1024
+MEMORY_CONSTANT = 8 * 1024
 """Bytes that any frame may take besides."""
 
 STEPS_FACTOR = 20
@@ -66,7 +68,8 @@ def decoded(message: type[Message], version: int, frame: bytes) -> Message | Non
         value = message.decode(frame, version)
     except WireError:
         return None
-    assert message.decode(b"".join(value.encode(version)), version) == value
+    again = message.decode(b"".join(value.encode(version)), version)
+    assert again == value or "=nan" in repr(value)  # which equals nothing, not even itself
     return value
 
 
@@ -202,13 +205,13 @@ def peak_of(message: type[Message], version: int, frame: bytes) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("message", "version"), EVERYTHING, ids=name_of)
+@pytest.mark.parametrize(("message", "version"), ENDS, ids=name_of)
 def test_memory_stays_within_a_factor_of_the_frame(message: type[Message], version: int) -> None:
     """For frames crowded with the smallest elements there are, and for spoiled ones."""
     rng = random.Random(f"{SEED}/{message.__name__}/{version}")
     print(f"FELICE_FUZZ_SEED={SEED}")
     compiled(message, version)
-    crowds = crowded_frames(message, version, 1500)
+    crowds = crowded_frames(message, version, 500)
     for frame in [*crowds, *map(partial(mutated, rng=rng), crowds), *hostile(message, version, rng, 10 * ROUNDS)]:
         assert peak_of(message, version, frame) <= MEMORY_FACTOR * len(frame) + MEMORY_CONSTANT, frame[:100].hex()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from felice.errors import UnsupportedVersion, WireError
-from felice.wire.messages import offsets_topic
+from felice.wire.messages import offsets_topic, share_state_topic, transaction_log
 from felice.wire.messages.consumer_protocol import ConsumerProtocolAssignment, ConsumerProtocolSubscription
 from felice.wire.messages.offsets_topic import (
     GroupMetadataKey,
@@ -11,7 +11,8 @@ from felice.wire.messages.offsets_topic import (
     OffsetCommitKey,
     OffsetCommitValue,
 )
-from felice.wire.schema import unpack_key
+from felice.wire.schema import RecordKey, unpack_key
+from message_values import written_down
 
 
 def test_data_stand_behind_their_version_in_two_bytes() -> None:
@@ -46,6 +47,16 @@ def test_a_key_stands_behind_the_type_of_its_record() -> None:
     assert older == LegacyOffsetCommitKey(group="readers", topic="letters", partition=3)
     with pytest.raises(WireError, match="GroupMetadataKey is of type 2, and this key of type 1"):
         GroupMetadataKey.unpack(packed)
+
+
+def test_every_key_is_known_by_its_type_in_its_topic() -> None:
+    """No two of a topic have the same type, and none is forgotten."""
+    topics = (offsets_topic.KEYS, share_state_topic.KEYS, transaction_log.KEYS)
+    for keys in topics:
+        assert all(type == key.record_type for type, key in keys.items())
+    known = [key for keys in topics for key in keys.values()]
+    assert len(known) == len(set(known))
+    assert set(known) == {one for one in written_down() if issubclass(one, RecordKey)}
 
 
 def test_a_key_of_an_unknown_type_is_passed_over() -> None:

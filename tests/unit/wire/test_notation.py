@@ -297,3 +297,15 @@ def test_importing_a_message_compiles_nothing() -> None:
         "m.FetchRequest().encode(18); assert 'felice.wire.schema.writer' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_registry_knows_all_requests_without_importing_one() -> None:
+    """Of eighty modules a program loads those that it speaks."""
+    program = (
+        "import sys; from felice.wire.messages.registry import API_NAMES, REQUESTS; "
+        "loaded = lambda: {n for n in sys.modules if n.startswith('felice.wire.messages.')}; "
+        "before = loaded(); assert before == {'felice.wire.messages.registry'}, before; "
+        "assert 60 in REQUESTS and len(API_NAMES) == len(REQUESTS) > 70; assert loaded() == before; "
+        "REQUESTS[60]; assert loaded() - before == {'felice.wire.messages.describe_cluster'}"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
