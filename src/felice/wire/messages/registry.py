@@ -107,6 +107,10 @@ class _Requests(Mapping[int, type[Request[Any]]]):
             self._loaded[key] = found
         return found
 
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a request is written down, without loading it."""
+        return key in _MODULES
+
     def __iter__(self) -> Iterator[int]:
         """Give the keys, without loading anything."""
         return iter(_MODULES)
