@@ -2,8 +2,9 @@
 
 import base64
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from felice.broker.clock import BrokerClock
 from felice.broker.coordination import Coordination
@@ -15,6 +16,9 @@ from felice.broker.setting_tables import BROKER_SETTINGS, TOPIC_SETTINGS
 from felice.broker.topics import Topic, check_name, collision_key
 from felice.broker.transactional_ids import TransactionalIds
 from felice.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from felice.broker.groups.groups import Groups
 
 __all__ = ["DEFAULT", "Cluster", "Plan"]
 
@@ -52,7 +56,15 @@ class Cluster:
         self.transactional_ids = TransactionalIds(self.new_producer_id)
         self.id = base64.urlsafe_b64encode(self._new_uuid()).decode().rstrip("=")
         self._collisions: dict[str, str] = {}
+        self._when_deleted: list[Callable[[Topic], object]] = []
         self._last_producer_id = -1
+
+    @cached_property
+    def groups(self) -> "Groups":
+        """The groups. What they need is loaded when they are first asked for."""
+        from felice.broker.groups.groups import Groups
+
+        return Groups(self)
 
     # --- nodes ---
 
@@ -173,6 +185,12 @@ class Cluster:
         for partition in topic.partitions:
             partition.leader = NO_LEADER
             partition.announce_change()
+        for listener in self._when_deleted:
+            listener(topic)
+
+    def when_deleted(self, listener: Callable[[Topic], object]) -> None:
+        """Have a function called with every topic that is deleted."""
+        self._when_deleted.append(listener)
 
     def new_producer_id(self) -> int:
         """Return a producer ID that nobody has."""

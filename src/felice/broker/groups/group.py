@@ -1,0 +1,104 @@
+"""What groups of all kinds share: an ID, committed offsets, a state, and who may commit, fetch and delete."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from typing import ClassVar, NamedTuple, TypeAlias
+
+from felice.broker.groups.offsets import Committed, Offsets
+
+__all__ = ["CheckPartition", "Claim", "Group", "Record"]
+
+NO_EPOCH = -1
+
+Record: TypeAlias = tuple[bytes, bytes | None]
+"""Key and value of a record of `__consumer_offsets`; without a value it deletes."""
+
+CheckPartition: TypeAlias = Callable[[str, int], None]
+"""Refuses a commit to a partition, given its topic's name and its index."""
+
+
+class Claim(NamedTuple):
+    """Who a request says that it comes from."""
+
+    member_id: str = ""
+    instance_id: str | None = None
+    epoch: int = NO_EPOCH
+    """The generation of a classic group, or the member's epoch (KIP-848)."""
+
+
+class Group(ABC):
+    """A group."""
+
+    kind: ClassVar[str]
+    """"classic", "consumer", "share" or "streams", as ListGroups has it in lower case."""
+
+    def __init__(self, group_id: str, offsets: Offsets | None = None) -> None:
+        self.id = group_id
+        self.offsets = Offsets() if offsets is None else offsets
+        """What was committed. A group of another kind that takes this one's place takes it over."""
+
+    def __repr__(self) -> str:
+        """Return ID and state."""
+        return f"<{self.kind} group {self.id!r}: {self.state}>"
+
+    @property
+    @abstractmethod
+    def state(self) -> str:
+        """The state by Kafka's name."""
+
+    @property
+    @abstractmethod
+    def protocol_type(self) -> str:
+        """What the group is for, "consumer" mostly; empty where no member ever told."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no members, so that it may be deleted."""
+        return self.state == "Empty"
+
+    @abstractmethod
+    def check_commit(self, claim: Claim, *, transactional: bool, version: int) -> CheckPartition | None:
+        """Refuse a commit by somebody who may not, in a request of this version.
+
+        What is returned, if anything, is asked for each partition too.
+        """
+
+    @abstractmethod
+    def check_fetch(self, claim: Claim) -> None:
+        """Refuse to tell the committed offsets."""
+
+    @abstractmethod
+    def check_offset_delete(self) -> None:
+        """Refuse to delete offsets."""
+
+    @abstractmethod
+    def check_delete(self) -> None:
+        """Refuse to delete the group."""
+
+    @abstractmethod
+    def subscribes(self, topic: str) -> bool:
+        """Tell whether a member reads a topic, so that its offsets are in use."""
+
+    @abstractmethod
+    def retained_since(self, committed: Committed) -> int | None:
+        """Return from when on, in milliseconds since 1970, a commit's retention counts; None while it does not."""
+
+    @abstractmethod
+    def tombstones(self) -> Collection[Record]:
+        """Return the records that delete the group, its offsets aside."""
+
+    @abstractmethod
+    def committed(self, claim: Claim) -> None:
+        """Hear that a member committed: in the classic protocol that is a sign of life."""
+
+    def moved(self) -> "Group | None":
+        """Hear that another node is the coordinator now, or none.
+
+        Whoever waits for an answer is sent away. Return the group as the new coordinator reads it from the log, or
+        None where there is nothing to read.
+        """
+        return self
+
+    @abstractmethod
+    def removed(self) -> None:
+        """Hear that the group is gone: nothing of it may happen any more."""
