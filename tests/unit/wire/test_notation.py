@@ -107,6 +107,22 @@ def test_a_tagged_field_is_written_only_where_it_differs_by_rising_tag() -> None
     assert both_ways(Everything(late="hi", point=Point(x=1, y=2), weight=0.5), 3) == bytes.fromhex(before + tags)
 
 
+class Absent(Message, versions="0-1", flexible="0+"):
+    """Its struct is there by default, and may be null."""
+
+    point: Point | None = struct(Point, "0+", nullable="0+", tag=0, tagged="1+")
+
+
+def test_a_struct_that_is_null_is_told_otherwise_inside_a_tag() -> None:
+    """There a varint tells, zero for null, as in the records of Kafka's coordinators; elsewhere a byte, -1 for null."""
+    assert both_ways(Absent(point=None), 0) == bytes.fromhex("ff 00")
+    assert both_ways(Absent(point=Point(x=1)), 0) == bytes.fromhex("01 00000001 00 00")
+    assert both_ways(Absent(point=None), 1) == bytes.fromhex("01 00 01 00")
+    assert both_ways(Absent(point=Point(x=1)), 1) == bytes.fromhex("01 00 0a 01 00000001 ffffffff 00")
+    assert both_ways(Absent(), 1) == bytes.fromhex("00")
+    assert Absent.decode(bytes.fromhex("01 00 02 8000"), 1).point is None
+
+
 def test_a_tagged_field_has_its_own_place_in_versions_before_its_tag() -> None:
     """`tagged` begins later than the field: until then it stands among the others."""
     plain = "00000000 ffffffff 00000000 01 00000007 0000"

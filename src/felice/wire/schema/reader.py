@@ -215,15 +215,21 @@ class Reader:
             self.sized(field, target, where, flexible, nullable)
 
     def inner_struct(self, field: Field, target: str, nullable: bool) -> None:
-        """Read a struct; where it may be null, a byte tells: below zero for null."""
+        """Read a struct; where it may be null, a byte tells: below zero for null; in a tag a varint: zero for null."""
         made = f"o{self.number()}"
         if not nullable:
             self.struct(field.of, made)
             self.put(f"{target} = {made}")
             return
-        self.run.append(("b", "n"))
-        self.flush()
-        self.put("if n < 0:")
+        if self.version in field.tagged:
+            self.run.append(("B", "n"))
+            self.flush()
+            self.long_form("n")
+            self.put("if n == 0:")
+        else:
+            self.run.append(("b", "n"))
+            self.flush()
+            self.put("if n < 0:")
         self.put(f"    {target} = None")
         self.put("else:")
         self.indent += 1

@@ -165,15 +165,16 @@ class Writer:
             self.sized(field, value, flexible, nullable)
 
     def inner_struct(self, field: Field, value: str, nullable: bool) -> None:
-        """Write a struct; where it may be null, a byte tells: 1, or -1 for null."""
+        """Write a struct; where it may be null, a byte tells: 1, or -1 for null, which in a tag is 0."""
         made = f"o{self.number()}"
         self.put(f"{made} = {value}")
         if not nullable:
             self.struct(field.of, made)
             return
         self.flush()
+        null = bytes((0 if self.version in field.tagged else 255,))
         self.put(f"if {made} is None:")
-        self.put(f"    {self.sink}(b'\\xff')")
+        self.put(f"    {self.sink}({null!r})")
         self.put("else:")
         self.indent += 1
         self.run.append(("b", "1"))
