@@ -5,20 +5,24 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
+from felice.broker.call import Call
 from felice.broker.clock import BrokerClock
 from felice.broker.cluster import DEFAULT, Cluster
 from felice.broker.dispatch import Dispatcher
-from felice.broker.faults import Faults
+from felice.broker.faults import Faults, Site
 from felice.broker.listener import Listener
 from felice.broker.loop_thread import LoopThread
 from felice.broker.node import Node
 from felice.broker.refusal import Refused
 from felice.broker.request_log import RequestLog
+from felice.broker.sabotage import Picture
 from felice.broker.sessions import FetchSessions
 from felice.broker.setting import Settings
 from felice.broker.setting_tables import BROKER_SETTINGS
 from felice.clock import Clock, SystemClock
 from felice.errors import BrokerError, ClosedError, ConfigError, UsageError
+from felice.wire.frames import RequestHeader
+from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.records import Record, read_records
 
 __all__ = ["Broker"]
@@ -97,7 +101,10 @@ class Broker:
         self._listeners: dict[int, Listener] = {}
         self.requests = RequestLog()
         """The latest requests, and `wait_for` one."""
-        self.faults = Faults(self._run, self._freeze)
+        site = Site(
+            self._run, self._freeze, self._refuse, self._disconnect, self._picture, random.Random(f"faults {self.seed}")
+        )
+        self.faults = Faults(site)
         """What goes wrong on demand."""
 
     # --- life ---
@@ -286,10 +293,36 @@ class Broker:
             self._listeners[node.id].shut()
             self._cluster.node_stopped(node)
 
+    def _picture(self) -> Picture:
+        """Take a picture of what Metadata shows now."""
+        from felice.broker.handlers.metadata import HANDLER
+
+        request = MetadataRequest(topics=None)
+        header = RequestHeader(request.api_key, request.max_version, 0, None, 0)
+        assert self._thread is not None
+        node = next(iter(self._cluster.nodes.values()))
+        return Picture(HANDLER.handle(Call(self._cluster, node, header, request, self._thread.loop), request))
+
     def _freeze(self, node: int | None, frozen: bool) -> None:
         """Freeze or thaw one node, or all."""
-        for listener in [self._listeners[self._node(node).id]] if node is not None else self._listeners.values():
+        for listener in self._listeners_of(node):
             listener.freeze(frozen)
+
+    def _refuse(self, node: int | None, refused: bool) -> None:
+        """Shut or open the ports of one node, or of all that are up."""
+        for listener in self._listeners_of(node):
+            if refused:
+                listener.shut()
+            elif self._cluster.nodes[listener.node.id].up:
+                listener.open()
+
+    def _disconnect(self, node: int | None, client_id: str | None, reset: bool) -> int:
+        """Close connections."""
+        return sum(listener.disconnect(client_id, reset) for listener in self._listeners_of(node))
+
+    def _listeners_of(self, node: int | None) -> list[Listener]:
+        """Return one node's listener, or all."""
+        return list(self._listeners.values()) if node is None else [self._listeners[self._node(node).id]]
 
 
 def _text(value: object) -> str:

@@ -48,14 +48,14 @@ class Call:
         """Return the code to answer all of the request with, by order of a fault, or NONE."""
         for fault in self.faults:
             if fault.action is Action.ERROR and fault.target.topic is None and fault.target.partition is None:
-                return fault.code
+                return ErrorCode(fault.details["code"])
         return ErrorCode.NONE
 
     def check_faults(self, topic: str | None, partition: int | None = None) -> None:
         """Refuse what a fault says is to be refused."""
         for fault in self.faults:
             if fault.action is Action.ERROR and fault.target.covers(topic, partition):
-                raise Refused(fault.code)
+                raise Refused(fault.details["code"])
 
     def led_partition(self, topic: str, index: int, leader_epoch: int = -1) -> Partition:
         """Return a partition that this node leads, or refuse."""

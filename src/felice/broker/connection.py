@@ -8,14 +8,16 @@ import asyncio
 import itertools
 import logging
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, TypeAlias
 
 from felice.broker.inbox import Inbox
 from felice.broker.refusal import Hangup
 
-__all__ = ["Answer", "Connection", "Cut", "Frame", "Later", "Pieces"]
+__all__ = ["Answer", "Connection", "Frame", "Last", "Later", "Muted", "Pieces", "Then"]
 
 Frame: TypeAlias = bytes | bytearray
 Pieces: TypeAlias = list[bytes | memoryview]
@@ -23,20 +25,41 @@ Pieces: TypeAlias = list[bytes | memoryview]
 MOST_PIECES = 512
 """Pieces in one call of sendmsg; the kernel takes 1,024."""
 
+NO_LINGER = struct.pack("ii", 1, 0)
+
 _log = logging.getLogger("felice.broker")
 
 
-class Cut:
-    """An answer of which only this much is sent before the connection is closed."""
+class Then(Enum):
+    """How a connection ends."""
 
-    __slots__ = ("pieces",)
+    CLOSE = "closed"
+    RESET = "closed with an error for the client"
+    SILENCE = "open, and as good as dead"
 
-    def __init__(self, pieces: Pieces) -> None:
+
+class Last:
+    """The last that a client hears on its connection, possibly nothing, and how that ends then."""
+
+    __slots__ = ("pieces", "then")
+
+    def __init__(self, pieces: Pieces, then: Then) -> None:
         self.pieces = pieces
+        self.then = then
 
 
-Answer: TypeAlias = Pieces | Cut | None
-"""What goes back: pieces of a frame, a part of one, or nothing (`acks=0`)."""
+class Muted:
+    """An answer after which the connection takes no request for some seconds."""
+
+    __slots__ = ("pieces", "seconds")
+
+    def __init__(self, pieces: Pieces, seconds: float) -> None:
+        self.pieces = pieces
+        self.seconds = seconds
+
+
+Answer: TypeAlias = Pieces | Last | Muted | None
+"""What goes back: the pieces of a frame, with something that comes of it, or nothing (`acks=0`)."""
 
 
 class Later:
@@ -76,9 +99,12 @@ class Connection:
         self._later: Later | None = None
         self._reading = False
         self._writing = False
-        self._ended = False
+        self._then: Then | None = None
         self._frozen = False
+        self._muted = False
         self.closed = False
+        self.client_id: str | None = None
+        """What the client calls itself, once it has said so."""
         host, port = sock.getpeername()[:2] if sock.family != socket.AF_UNIX else ("", 0)
         self.host = host
         self.peer = f"{host}:{port}"
@@ -99,11 +125,13 @@ class Connection:
         self._flush()
         self._advance()
 
-    def close(self) -> None:
-        """Close the socket and drop what was under way."""
+    def close(self, *, reset: bool = False) -> None:
+        """Close the socket and drop what was under way; with `reset` the client gets an error, not an end."""
         if self.closed:
             return
         self.closed = True
+        if reset:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self._watch_reads(False)
         self._watch_writes(False)
         self._sock.close()
@@ -140,7 +168,9 @@ class Connection:
 
     def _advance(self) -> None:
         """Handle requests until one has to wait, then settle what to watch for."""
-        while self._waiting and not (self._later or self._out or self._ended or self._frozen or self.closed):
+        while self._waiting and not (
+            self._later or self._out or self._then or self._frozen or self._muted or self.closed
+        ):
             self._handle(self._waiting.popleft())
         self._settle()
 
@@ -189,8 +219,12 @@ class Connection:
 
     def _send(self, answer: Answer) -> None:
         """Send an answer, as much of it as the kernel takes now."""
-        if isinstance(answer, Cut):
-            self._ended = True
+        if isinstance(answer, Last):
+            self._then = answer.then
+            answer = answer.pieces
+        elif isinstance(answer, Muted):
+            self._muted = True
+            self._loop.call_later(answer.seconds, self._unmute)
             answer = answer.pieces
         if answer:
             self._out.extend(piece for piece in answer if len(piece))
@@ -213,20 +247,26 @@ class Connection:
                     out.appendleft(memoryview(first)[sent:])
                     break
                 sent -= len(first)
-        if self._ended and not out:
-            self.close()
+        if self._then in (Then.CLOSE, Then.RESET) and not out:
+            self.close(reset=self._then is Then.RESET)
 
     def _writable(self) -> None:
         """Go on sending, and with the next request when that is done."""
         self._flush()
         self._advance()
 
+    def _unmute(self) -> None:
+        """Take requests again."""
+        self._muted = False
+        if not self.closed:
+            self._advance()
+
     # --- what to watch for ---
 
     def _settle(self) -> None:
         """Watch the socket for what is wanted now."""
         if not self.closed:
-            self._watch_reads(not self._waiting and not self._frozen and not self._ended)
+            self._watch_reads(not self._waiting and not self._frozen and not self._then)
             self._watch_writes(bool(self._out) and not self._frozen)
 
     def _watch_reads(self, wanted: bool) -> None:

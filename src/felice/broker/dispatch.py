@@ -7,12 +7,13 @@ from typing import Any
 
 from felice.broker.call import Call, Handler
 from felice.broker.cluster import Cluster
-from felice.broker.connection import Answer, Connection, Cut, Frame, Later, Pieces
-from felice.broker.faults import Action, Faults, removal, struck
+from felice.broker.connection import Answer, Connection, Frame, Last, Later, Muted, Pieces, Then
+from felice.broker.faults import Action, Fault, Faults, removal, struck
 from felice.broker.handlers import HANDLERS
 from felice.broker.node import Node
 from felice.broker.refusal import Hangup
 from felice.broker.request_log import RequestLog, note
+from felice.broker.sabotage import spoil, spoil_frame
 from felice.errors import WireError
 from felice.wire.frames import RequestHeader, decode_request, decode_request_header, encode_response
 from felice.wire.messages.registry import REQUESTS
@@ -55,13 +56,14 @@ class Dispatcher:
         except WireError as error:
             raise Hangup(f"its bytes make no sense: {error}") from error
         call = Call(self._cluster, self._node, header, request, self._loop, connection.host)
+        connection.client_id = header.client_id
         note(self._requests, call, len(frame))
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)
         if self._faults.active:
             call.faults = struck(self._faults.active, call, lambda: handler.partitions(call, request))
             if any(fault.action is not Action.ERROR for fault in call.faults):
-                return Later(asyncio.ensure_future(self._troubled(call, handler)), _as_it_is)
+                return Later(asyncio.ensure_future(self._troubled(connection, call, handler)), _as_it_is)
         return self._apply(call, handler)
 
     def _apply(self, call: Call, handler: Handler) -> Answer | Later:
@@ -73,28 +75,51 @@ class Dispatcher:
             return Later(answer, _encoder(call.header))
         return _encode(answer, call.header)
 
-    async def _troubled(self, call: Call, handler: Handler) -> Answer:
-        """Handle a request that faults have hit."""
+    async def _troubled(self, connection: Connection, call: Call, handler: Handler) -> Answer:
+        """Handle a request that faults have hit: what they do before it, to its response, and to the bytes of that."""
         for fault in call.faults:
             match fault.action:
                 case Action.DELAY:
-                    await asyncio.sleep(fault.seconds)
+                    await self._pause(fault)
                 case Action.HOLD:
                     await removal(fault)
                 case Action.DROP:
-                    raise Hangup(f"a fault dropped {call.api}", wanted=True)
-        answer = self._apply(call, handler)
-        if isinstance(answer, Later):
-            answer = answer.finish(await answer.future)
+                    return self._ended(connection, fault)
+                case Action.SILENCE:
+                    return Last([], Then.SILENCE)
+        response = handler.handle(call, call.request)
+        if isinstance(response, asyncio.Future):
+            response = await response
+        if response is None:
+            return None
+        for fault in call.faults:
+            spoil(fault, response)
+        answer: Answer = _encode(response, call.header)
         for fault in call.faults:
             match fault.action:
                 case Action.DELAY_ANSWER:
-                    await asyncio.sleep(fault.seconds)
+                    await self._pause(fault)
                 case Action.DROP_ANSWER:
-                    raise Hangup(f"a fault dropped the answer to {call.api}", wanted=True)
+                    return self._ended(connection, fault)
+                case Action.SILENCE_ANSWER:
+                    return Last([], Then.SILENCE)
+                case Action.THROTTLE if isinstance(answer, list):
+                    answer = Muted(answer, fault.details["seconds"])
                 case Action.CUT if isinstance(answer, list):
-                    return Cut(_first_part(answer, fault.keep))
+                    return Last(spoil_frame(fault, answer, self._faults.random), Then.CLOSE)
+                case Action.GARBLE | Action.OVERSIZE | Action.CROSS if isinstance(answer, list):
+                    answer = spoil_frame(fault, answer, self._faults.random)
         return answer
+
+    async def _pause(self, fault: Fault) -> None:
+        """Wait as long as a fault says."""
+        await asyncio.sleep(fault.details["seconds"] + self._faults.random.random() * fault.details["jitter"])
+
+    @staticmethod
+    def _ended(connection: Connection, fault: Fault) -> Last:
+        """End a connection, as a fault has it."""
+        _log.debug("connection from %s closed: %r", connection.peer, fault)
+        return Last([], Then.RESET if fault.details["reset"] else Then.CLOSE)
 
 
 def _encode(response: Response, header: RequestHeader) -> Pieces:
@@ -110,9 +135,3 @@ def _encoder(header: RequestHeader) -> Callable[[Response], Answer]:
 def _as_it_is(answer: Any) -> Answer:
     """Return what is an answer already."""
     return answer  # type: ignore[no-any-return]
-
-
-def _first_part(pieces: Pieces, share: float) -> Pieces:
-    """Return the first bytes of a frame, at least one and not all."""
-    whole = b"".join(pieces)
-    return [whole[: min(max(1, int(len(whole) * share)), len(whole) - 1)]]

@@ -6,26 +6,27 @@
 
 A fault hits the requests that match all of its targets: `api` (Kafka's name), `topic`, `partition`, `node`,
 `client_id`. It lets the first `nth - 1` of them pass, then hits `times` of them, without end where `times` is None;
-the defaults hit the next one. A request that names several partitions is hit once.
+the defaults hit the next one. With a `chance` below 1 it hits each of those only so often, by the broker's seed. A
+request that names several partitions is hit once.
 
-Matching happens on the broker's loop; everything public may be called from any thread.
+Matching happens on the broker's loop; everything public may be called from any thread. What the faults do to answers
+stands in `sabotage`.
 """
 
 import asyncio
 import contextlib
+import random
 import threading
 from collections.abc import Callable, Iterable
 from enum import Enum
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self, TypedDict, Unpack
 
 from felice.errors import ClosedError, ConfigError, ErrorCode
 from felice.wire.messages.registry import API_NAMES
+from felice.wire.records import Codec
 
-if TYPE_CHECKING:
-    from felice.broker.call import Call
-
-__all__ = ["Action", "Fault", "Faults", "Target", "removal", "struck"]
+__all__ = ["ON_RECORDS", "Action", "Fault", "Faults", "Site", "Target", "Where", "removal", "struck"]
 
 
 class Action(Enum):
@@ -36,9 +37,63 @@ class Action(Enum):
     DELAY_ANSWER = "applies the request, and waits before the answer"
     DROP = "closes the connection, and applies nothing"
     DROP_ANSWER = "applies the request, and closes the connection without an answer"
+    SILENCE = "applies nothing and never answers again on this connection, which stays open"
+    SILENCE_ANSWER = "applies the request and never answers again on this connection, which stays open"
     CUT = "applies the request, sends a part of the answer, and closes the connection"
+    GARBLE = "applies the request, and sends an answer with wrong bytes in it"
+    OVERSIZE = "applies the request, and announces an answer larger than any can be"
+    CROSS = "applies the request, and sends the answer with another request's correlation ID"
+    BAD_CRC = "sends records whose checksum is wrong"
+    BOMB = "sends a small batch in place of the records that unpacks to a very large one"
+    THROTTLE = "answers with a throttle time, and takes no further request on this connection so long"
+    STALE = "answers Metadata as the cluster was when the fault began"
     HOLD = "keeps the request from being applied until the fault is removed"
+    REFUSE = "closes a node's connections and refuses new ones until the fault is removed"
     FREEZE = "keeps a node from reading and sending until the fault is removed"
+
+
+ON_RECORDS = frozenset({Action.BAD_CRC, Action.BOMB})
+"""What can only be done where an answer brings records."""
+
+
+class Where(TypedDict, total=False):
+    """Which requests a fault hits; see the top of this module."""
+
+    topic: str | None
+    partition: int | None
+    node: int | None
+    client_id: str | None
+    nth: int
+    times: int | None
+    chance: float
+
+
+class Place(Protocol):
+    """A node."""
+
+    @property
+    def id(self) -> int:
+        """Its ID."""
+        ...
+
+
+class Asked(Protocol):
+    """A request, as far as targets want to know it."""
+
+    @property
+    def api(self) -> str:
+        """Kafka's name of the API."""
+        ...
+
+    @property
+    def node(self) -> Place:
+        """Where it came."""
+        ...
+
+    @property
+    def client_id(self) -> str | None:
+        """Who sent it."""
+        ...
 
 
 class Target(NamedTuple):
@@ -66,18 +121,15 @@ class Fault:
         action: Action,
         target: Target,
         *,
-        code: ErrorCode = ErrorCode.NONE,
-        seconds: float = 0.0,
-        keep: float = 0.5,
         nth: int = 1,
         times: int | None = 1,
+        chance: float = 1.0,
+        **details: Any,
     ) -> None:
         self.action = action
         self.target = target
-        self.code = code
-        self.seconds = seconds
-        self.keep = keep
-        """The share of an answer's bytes that is sent before a cut."""
+        self.details = details
+        """What the action needs to know, such as `code` or `seconds`."""
         self.seen = 0
         """How many requests matched."""
         self.count = 0
@@ -85,6 +137,7 @@ class Fault:
         self.removed = False
         self._nth = nth
         self._times = times
+        self._chance = chance
         self._faults = faults
         self._hit = threading.Condition()
         self._on_removal: list[Callable[[], None]] = []  # what is to be done then, on the broker's loop
@@ -114,85 +167,157 @@ class Fault:
             if not self._hit.wait_for(lambda: self.count >= count, timeout):
                 raise TimeoutError(f"{self!r} after {timeout} s, not {count}")
 
-    def _strike(self) -> bool:
+    def strike(self) -> bool:
         """Count a request that matches, and tell whether it is hit."""
         with self._hit:
             self.seen += 1
             if self.seen < self._nth or (self._times is not None and self.count >= self._times):
+                return False
+            if self._chance < 1 and self._faults.random.random() >= self._chance:
                 return False
             self.count += 1
             self._hit.notify_all()
             return True
 
 
-class Faults:
-    """The faults of one broker, in the order in which they were added."""
+class Site(NamedTuple):
+    """Where faults happen: what they can do there. Nodes are given by their IDs, None for all."""
 
-    def __init__(self, run: Callable[[Callable[[], None]], None], freeze: Callable[[int | None, bool], None]) -> None:
-        """Take how to run something on the broker's loop, and how to freeze or thaw a node there."""
-        self._run = run
-        self._freeze = freeze
+    run: Callable[[Callable[[], None]], None]
+    """Does something on the loop, and waits for it."""
+    freeze: Callable[[int | None, bool], None]
+    """Freezes a node, or thaws it."""
+    refuse: Callable[[int | None, bool], None]
+    """Shuts a node's port, or opens it again."""
+    disconnect: Callable[[int | None, str | None, bool], int]
+    """Closes the connections of a node and a client, with an error for the client or without; returns how many."""
+    picture: Callable[[], object] | None
+    """Gives what `stale_metadata` is to show later."""
+    random: random.Random
+
+
+class Faults:
+    """The faults of one broker or proxy, in the order in which they were added."""
+
+    def __init__(self, site: Site, actions: Iterable[Action] = Action, *, topics: bool = True) -> None:
+        """Take the place, what can go wrong there, and whether topics can be targeted."""
+        self._topics = topics
+        self._site = site
+        self._run = site.run
+        self._possible = frozenset(actions)
+        self.random = site.random
         self.active: tuple[Fault, ...] = ()
         self.history: list[Fault] = []
         """All that were ever added, for the output of a test that fails."""
 
-    # --- what can go wrong ---
+    # --- what can go wrong: answers that say no, come late, or not at all ---
 
-    def error(
-        self, code: ErrorCode, api: str, *, topic: str | None = None, partition: int | None = None,
-        node: int | None = None, client_id: str | None = None, nth: int = 1, times: int | None = 1,
-    ) -> Fault:  # fmt: skip
+    def error(self, code: ErrorCode, api: str, **where: Unpack[Where]) -> Fault:
         """Answer with an error code: for the partitions that are targeted, or all of the request's."""
-        target = Target(api, topic, partition, node, client_id)
-        return self._add(Fault(self, Action.ERROR, target, code=ErrorCode(code), nth=nth, times=times))
+        return self._add(Action.ERROR, api, where, code=ErrorCode(code))
+
+    def disk_full(self, **where: Unpack[Where]) -> Fault:
+        """Refuse records as a broker does that cannot write to its disk: Produce gets KAFKA_STORAGE_ERROR.
+
+        Until it is removed, unless `times` says otherwise.
+        """
+        return self._add(Action.ERROR, "Produce", {"times": None, **where}, code=ErrorCode.KAFKA_STORAGE_ERROR)
 
     def delay(
-        self, seconds: float, api: str | None = None, *, applied: bool = False, topic: str | None = None,
-        partition: int | None = None, node: int | None = None, client_id: str | None = None, nth: int = 1,
-        times: int | None = 1,
+        self, seconds: float, api: str | None = None, *, jitter: float = 0.0, applied: bool = False,
+        **where: Unpack[Where],
     ) -> Fault:  # fmt: skip
-        """Wait for some seconds, before the request is applied, or (`applied`) between that and the answer.
+        """Wait for some seconds, and up to `jitter` more, before the request is applied, or (`applied`) afterwards.
 
         A client that gives up meanwhile keeps a request from being applied in the first case, not in the second.
         """
-        target = Target(api, topic, partition, node, client_id)
-        action = Action.DELAY_ANSWER if applied else Action.DELAY
-        return self._add(Fault(self, action, target, seconds=seconds, nth=nth, times=times))
+        return self._add(Action.DELAY_ANSWER if applied else Action.DELAY, api, where, seconds=seconds, jitter=jitter)
+
+    def throttle(self, seconds: float, api: str | None = None, **where: Unpack[Where]) -> Fault:
+        """Tell the client that it is over its quota, and take no request on its connection for so long (KIP-219)."""
+        return self._add(Action.THROTTLE, api, where, seconds=seconds)
 
     def drop(
-        self, api: str | None = None, *, applied: bool = False, topic: str | None = None,
-        partition: int | None = None, node: int | None = None, client_id: str | None = None, nth: int = 1,
-        times: int | None = 1,
-    ) -> Fault:  # fmt: skip
-        """Close the connection instead of answering, without or (`applied`) after applying the request."""
-        target = Target(api, topic, partition, node, client_id)
-        return self._add(Fault(self, Action.DROP_ANSWER if applied else Action.DROP, target, nth=nth, times=times))
+        self, api: str | None = None, *, applied: bool = False, reset: bool = False, **where: Unpack[Where]
+    ) -> Fault:
+        """Close the connection instead of answering, without or (`applied`) after applying the request.
 
-    def cut(
-        self, api: str | None = None, *, keep: float = 0.5, topic: str | None = None, partition: int | None = None,
-        node: int | None = None, client_id: str | None = None, nth: int = 1, times: int | None = 1,
-    ) -> Fault:  # fmt: skip
-        """Send only the first part of the answer, the share `keep` of its bytes, and close the connection."""
-        target = Target(api, topic, partition, node, client_id)
-        return self._add(Fault(self, Action.CUT, target, keep=keep, nth=nth, times=times))
+        With `reset` the client's socket gets an error (RST) and not just an end.
+        """
+        return self._add(Action.DROP_ANSWER if applied else Action.DROP, api, where, reset=reset)
 
-    def hold(
-        self, api: str, *, topic: str | None = None, partition: int | None = None, node: int | None = None,
-        client_id: str | None = None, nth: int = 1, times: int | None = 1,
-    ) -> Fault:  # fmt: skip
+    def half_open(self, api: str | None = None, *, applied: bool = False, **where: Unpack[Where]) -> Fault:
+        """Say nothing any more on the connection, which stays open, as when a machine or a network vanishes."""
+        return self._add(Action.SILENCE_ANSWER if applied else Action.SILENCE, api, where)
+
+    def hold(self, api: str, **where: Unpack[Where]) -> Fault:
         """Keep a request, and those behind it on its connection, from being handled until the fault is removed."""
-        target = Target(api, topic, partition, node, client_id)
-        return self._add(Fault(self, Action.HOLD, target, nth=nth, times=times))
+        return self._add(Action.HOLD, api, where)
+
+    # --- what can go wrong: nodes and connections ---
 
     def freeze(self, node: int | None = None) -> Fault:
         """Let a node, or all, accept connections but read and send nothing until the fault is removed.
 
         What was being waited for goes on inside: a request that had been read is applied, its answer kept back.
         """
-        fault = Fault(self, Action.FREEZE, Target(node=node), times=0)
-        fault._on_removal.append(lambda: self._freeze(node, False))
-        self._run(lambda: self._freeze(node, True))
-        return self._add(fault)
+        return self._switch(Action.FREEZE, node, self._site.freeze)
+
+    def refuse(self, node: int | None = None) -> Fault:
+        """Close a node's connections, or all, and refuse new ones until the fault is removed.
+
+        Only clients notice: unlike a node that is stopped it goes on leading its partitions.
+        """
+        return self._switch(Action.REFUSE, node, self._site.refuse)
+
+    def disconnect(self, node: int | None = None, client_id: str | None = None, *, reset: bool = False) -> int:
+        """Close the connections that there are, at once, and return how many; `reset` as for `drop`."""
+        closed: list[int] = []
+        self._run(lambda: closed.append(self._site.disconnect(node, client_id, reset)))
+        return closed[0]
+
+    # --- what can go wrong: answers that are wrong ---
+
+    def stale_metadata(self, **where: Unpack[Where]) -> Fault:
+        """Go on answering Metadata as things are now: leaders, nodes and topics.
+
+        Until it is removed, unless `times` says otherwise.
+        """
+        made: list[object] = []
+        if self._site.picture is not None:
+            picture = self._site.picture
+            self._run(lambda: made.append(picture()))
+        return self._add(Action.STALE, "Metadata", {"times": None, **where}, picture=made)
+
+    def cut(self, api: str | None = None, *, keep: float = 0.5, **where: Unpack[Where]) -> Fault:
+        """Send only the first part of the answer, the share `keep` of its bytes, and close the connection."""
+        return self._add(Action.CUT, api, where, keep=keep)
+
+    def garble(self, api: str | None = None, *, flips: int = 8, **where: Unpack[Where]) -> Fault:
+        """Change `flips` bytes of an answer, anywhere behind its correlation ID."""
+        return self._add(Action.GARBLE, api, where, flips=flips)
+
+    def oversize(self, api: str | None = None, *, size: int = 0x7FFFFFFF, **where: Unpack[Where]) -> Fault:
+        """Announce an answer of `size` bytes, and send what there is of it."""
+        return self._add(Action.OVERSIZE, api, where, size=size)
+
+    def cross(self, api: str | None = None, **where: Unpack[Where]) -> Fault:
+        """Send the answer with the correlation ID of the request behind it."""
+        return self._add(Action.CROSS, api, where)
+
+    def bad_crc(self, **where: Unpack[Where]) -> Fault:
+        """Change one bit of the records that a Fetch brings, so that their checksum is wrong.
+
+        Fetches that bring none do not count.
+        """
+        return self._add(Action.BAD_CRC, "Fetch", where)
+
+    def bomb(self, *, unpacked: int = 1 << 28, codec: str = "gzip", **where: Unpack[Where]) -> Fault:
+        """Bring, in place of a Fetch's records, a small batch with one record, which unpacks to so many bytes.
+
+        Fetches that bring no records do not count.
+        """
+        return self._add(Action.BOMB, "Fetch", where, unpacked=unpacked, codec=Codec.parse(codec))
 
     # --- keeping them ---
 
@@ -209,12 +334,28 @@ class Faults:
         for fault in self.active:
             self.remove(fault)
 
-    def _add(self, fault: Fault) -> Fault:
+    def _switch(self, action: Action, node: int | None, switch: Callable[[int | None, bool], None]) -> Fault:
+        """Do something to a node that the end of the fault undoes."""
+        fault = self._add(action, None, {"node": node, "times": 0})
+        self._run(lambda: switch(node, True))
+        fault._on_removal.append(lambda: switch(node, False))
+        return fault
+
+    def _add(self, action: Action, api: str | None, where: Where, **details: Any) -> Fault:
         """Let a fault take effect."""
-        if fault.target.api is not None and fault.target.api not in API_NAMES.values():
+        if action not in self._possible:
             raise ConfigError(
-                f"there is no API {fault.target.api!r}", hint=f"there are {', '.join(API_NAMES.values())}"
+                f"{action.name.lower()} is nothing that can be done from outside", hint="use felice.broker"
             )
+        if api is not None and api not in API_NAMES.values():
+            raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(API_NAMES.values())}")
+        if not self._topics and (where.get("topic") is not None or where.get("partition") is not None):
+            raise ConfigError("topics and partitions cannot be targeted from outside", hint="target the node")
+        target = Target(api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id"))
+        fault = Fault(
+            self, action, target, nth=where.get("nth", 1), times=where.get("times", 1),
+            chance=where.get("chance", 1.0), **details,
+        )  # fmt: skip
         self.history.append(fault)
         self._run(lambda: setattr(self, "active", (*self.active, fault)))
         return fault
@@ -231,17 +372,24 @@ class Faults:
 
 
 def struck(
-    faults: Iterable[Fault], call: "Call", partitions: Callable[[], Iterable[tuple[str, int]]]
+    faults: Iterable[Fault], call: Asked, partitions: Callable[[], Iterable[tuple[str, int]]]
 ) -> tuple[Fault, ...]:
-    """Return the faults that hit a request, and count it; `partitions` gives those that it names."""
-    return tuple(fault for fault in faults if _matches(fault, call, partitions) and fault._strike())
+    """Return the faults that hit a request, and count it; `partitions` gives those that it names.
+
+    Whether those that are about records hit is seen when there is an answer.
+    """
+    return tuple(
+        fault
+        for fault in faults
+        if _matches(fault, call, partitions) and (fault.action in ON_RECORDS or fault.strike())
+    )
 
 
-def _matches(fault: Fault, call: "Call", partitions: Callable[[], Iterable[tuple[str, int]]]) -> bool:
+def _matches(fault: Fault, call: Asked, partitions: Callable[[], Iterable[tuple[str, int]]]) -> bool:
     """Tell whether a request is among a fault's targets."""
     target = fault.target
     if (
-        fault.action is Action.FREEZE
+        fault.action in (Action.FREEZE, Action.REFUSE)
         or (target.api is not None and target.api != call.api)
         or (target.node is not None and target.node != call.node.id)
         or (target.client_id is not None and target.client_id != call.client_id)

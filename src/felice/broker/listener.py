@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import socket
+from collections.abc import Callable
 from logging import getLogger
+from typing import Protocol
 
 from felice.broker.connection import Connection, Serve
 from felice.broker.inbox import Inbox
-from felice.broker.node import Node
 
 __all__ = ["Listener"]
 
@@ -18,22 +19,34 @@ PAUSE = 1.0
 _log = getLogger("felice.broker")
 
 
+class Place(Protocol):
+    """What listens there; the port is set when it is known."""
+
+    id: int
+    port: int
+
+
 class Listener:
     """Listens while its node is up; while it is not, the port stays reserved, and connections are refused."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        node: Node,
+        node: Place,
         address: tuple[str, int],
         serve: Serve,
         *,
         max_frame: int,
         scratch: memoryview,
+        forget: Callable[[Connection], object] = lambda connection: None,
     ) -> None:
-        """Take an address, with port 0 a free one. All connections of a loop share `scratch` to read to."""
+        """Take an address, with port 0 a free one. All connections of a loop share `scratch` to read to.
+
+        `forget` is told of every connection that has closed.
+        """
+        self._forget = forget
         self._loop = loop
-        self._node = node
+        self.node = node
         self._serve = serve
         self._max_frame = max_frame
         self._scratch = scratch
@@ -57,7 +70,7 @@ class Listener:
         self._sock.close()
         self._drop_connections()
         # A socket that is bound but does not listen refuses connections, and nobody else gets the port.
-        self._sock = self._bind(self._node.port)
+        self._sock = self._bind(self.node.port)
 
     def close(self) -> None:
         """Give everything back."""
@@ -106,7 +119,7 @@ class Listener:
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                     raise
-                _log.error("node %d accepts nothing for %s s: %s", self._node.id, PAUSE, error.strerror)
+                _log.error("node %d accepts nothing for %s s: %s", self.node.id, PAUSE, error.strerror)
                 self._loop.remove_reader(self._sock)
                 self._loop.call_later(PAUSE, self._watch)
                 return
@@ -114,13 +127,25 @@ class Listener:
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = Connection(
-                    self._loop, sock, Inbox(self._scratch, self._max_frame), self._serve, self._connections.discard
+                    self._loop, sock, Inbox(self._scratch, self._max_frame), self._serve, self._closed
                 )
             except OSError:  # it is gone already
                 sock.close()
                 continue
             self._connections.add(connection)
             connection.open(self._frozen)
+
+    def disconnect(self, client_id: str | None, reset: bool) -> int:
+        """Close all connections, or one client's; return how many."""
+        chosen = [each for each in self._connections if client_id is None or each.client_id == client_id]
+        for connection in chosen:
+            connection.close(reset=reset)
+        return len(chosen)
+
+    def _closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+        self._forget(connection)
 
     def _drop_connections(self) -> None:
         """Close all connections."""

@@ -1,0 +1,307 @@
+"""Faults from outside, before any cluster: a proxy that understands Kafka's frames.
+
+    with FaultProxy("kafka-1:9092,kafka-2:9092") as proxy:
+        client = Producer(proxy.bootstrap_servers)
+        proxy.faults.half_open("Produce", applied=True)
+
+It listens on loopback, on one port for each node, and has clients believe that the nodes are there: it puts its own
+addresses into the cluster's answers. Its faults are those of the embedded broker (`felice.broker.faults`), but for
+`error`, `disk_full` and `stale_metadata`, which only a broker can have, and without topics and partitions as targets,
+for which it would have to look into requests.
+
+Requests on a connection are passed on one after the other, as Kafka itself handles them.
+"""
+
+import asyncio
+import random
+import struct
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from felice.broker.connection import Answer, Connection, Frame, Last, Later, Muted, Pieces, Then
+from felice.broker.faults import Action, Fault, Faults, Site, removal, struck
+from felice.broker.listener import Listener
+from felice.broker.loop_thread import LoopThread
+from felice.broker.refusal import Hangup
+from felice.broker.sabotage import spoil, spoil_frame
+from felice.config.addresses import Address, Addresses, parse_addresses
+from felice.errors import ClosedError, ConfigError, WireError
+from felice.wire.frames import RequestHeader, decode_request, decode_request_header, decode_response, encode_response
+from felice.wire.messages.registry import API_NAMES, REQUESTS
+
+__all__ = ["FaultProxy"]
+
+T = TypeVar("T")
+
+SIZE = struct.Struct(">i")
+PRODUCE, API_VERSIONS = 0, 18
+ADDRESSED = frozenset({0, 1, 3, 10, 60, 78, 79})
+"""APIs whose answers name nodes with their addresses, by key."""
+LISTS_OF_NODES = ("brokers", "coordinators", "node_endpoints")
+
+MAX_FRAME = 128 * 1024 * 1024
+SCRATCH = 256 * 1024
+CONNECT_TIMEOUT = 10.0
+POSSIBLE = frozenset(Action) - {Action.ERROR, Action.STALE}
+ON_RESPONSES = frozenset({Action.THROTTLE, Action.BAD_CRC, Action.BOMB})
+
+
+class _Door:
+    """One port of the proxy, and the node behind it."""
+
+    def __init__(self, upstream: Address) -> None:
+        self.upstream = upstream
+        self.id = -1
+        """The node's ID; -1 until an answer has told it."""
+        self.port = 0
+        self.up = True
+
+
+class _Passing(NamedTuple):
+    """A request on its way, as far as faults want to know it."""
+
+    api: str
+    node: _Door
+    client_id: str | None
+
+
+class _Upstream(NamedTuple):
+    """A connection to a node, on behalf of one client's."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+class FaultProxy:
+    """A cluster's double on loopback, through which everything goes, and where everything can go wrong.
+
+    - `bootstrap_servers`: the cluster's addresses, as for a client. It has to be there only when clients connect.
+    - `seed`: makes chance repeatable.
+    """
+
+    def __init__(self, bootstrap_servers: Addresses, *, seed: int | None = None) -> None:
+        self._seeds = parse_addresses(bootstrap_servers)
+        self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
+        self._doors: dict[Address, tuple[_Door, Listener]] = {}
+        self._upstreams: dict[Connection, _Upstream] = {}
+        self._scratch = memoryview(bytearray(SCRATCH))
+        self._thread: LoopThread | None = None
+        site = Site(self._run, self._freeze, self._refuse, self._disconnect, None, random.Random(self.seed))
+        self.faults = Faults(site, POSSIBLE, topics=False)
+        """What goes wrong on demand."""
+
+    def start(self) -> Self:
+        """Open a port for each address."""
+        if self._thread is None:
+            self._thread = LoopThread("felice-fault-proxy")
+            try:
+                self._run(lambda: [self._door(address) for address in self._seeds])
+            except BaseException:
+                self.close()
+                raise
+        return self
+
+    def close(self) -> None:
+        """Close all ports and connections. Closing twice does nothing."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            try:
+                if thread.alive:
+                    thread.run(self._close)
+            finally:
+                thread.close()
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Addresses for clients, in the order of the cluster's."""
+        return self._run(lambda: ",".join(f"127.0.0.1:{self._door(address).port}" for address in self._seeds))
+
+    @property
+    def nodes(self) -> dict[int, str]:
+        """The nodes that answers have named so far: their IDs, and the proxy's addresses for them."""
+        return self._run(
+            lambda: {door.id: f"127.0.0.1:{door.port}" for door, _ in self._doors.values() if door.id >= 0}
+        )
+
+    # --- doors, on the loop ---
+
+    def _run(self, function: Callable[[], T]) -> T:
+        if self._thread is None:
+            raise ClosedError("the proxy is not running", hint="use it in a with statement, or call start()")
+        return self._thread.run(function)
+
+    def _door(self, address: Address) -> _Door:
+        """Return the door to a node, opening it if need be."""
+        found = self._doors.get(address)
+        if found is None:
+            assert self._thread is not None
+            door = _Door(address)
+            listener = Listener(
+                self._thread.loop,
+                door,
+                ("127.0.0.1", 0),
+                lambda connection, frame: self._serve(door, connection, frame),
+                max_frame=MAX_FRAME,
+                scratch=self._scratch,
+                forget=self._forget,
+            )
+            found = self._doors[address] = (door, listener)
+            listener.open()
+        return found[0]
+
+    def _of(self, node: int | None) -> list[tuple[_Door, Listener]]:
+        """Return the door to one node, or all."""
+        found = [pair for pair in self._doors.values() if node is None or pair[0].id == node]
+        if not found:
+            raise ConfigError(f"no answer has named a node {node} yet", hint="let a client ask for metadata first")
+        return found
+
+    def _freeze(self, node: int | None, frozen: bool) -> None:
+        for _, listener in self._of(node):
+            listener.freeze(frozen)
+
+    def _refuse(self, node: int | None, refused: bool) -> None:
+        for door, listener in self._of(node):
+            if door.up == refused:
+                door.up = not refused
+                if refused:
+                    listener.shut()
+                else:
+                    listener.open()
+
+    def _disconnect(self, node: int | None, client_id: str | None, reset: bool) -> int:
+        return sum(listener.disconnect(client_id, reset) for _, listener in self._of(node))
+
+    def _forget(self, connection: Connection) -> None:
+        """Close what was open on behalf of a client."""
+        upstream = self._upstreams.pop(connection, None)
+        if upstream is not None:
+            upstream.writer.close()
+
+    def _close(self) -> None:
+        for _, listener in self._doors.values():
+            listener.close()
+        self._doors.clear()
+
+    # --- requests, on the loop ---
+
+    def _serve(self, door: _Door, connection: Connection, frame: Frame) -> Later:
+        """Pass one request on; what cannot be read, and what faults do not touch, goes as it is."""
+        try:
+            header = decode_request_header(frame)
+        except WireError as error:
+            raise Hangup(f"its bytes make no sense: {error}") from error
+        connection.client_id = header.client_id
+        hit: tuple[Fault, ...] = ()
+        if self.faults.active:
+            call = _Passing(API_NAMES.get(header.api_key, ""), door, header.client_id)
+            hit = struck(self.faults.active, call, tuple)
+        return Later(asyncio.ensure_future(self._pass(door, connection, frame, header, hit)), lambda answer: answer)
+
+    async def _pass(
+        self, door: _Door, connection: Connection, frame: Frame, header: RequestHeader, hit: tuple[Fault, ...]
+    ) -> Answer:
+        """Pass a request on and bring its answer, with what the faults do on the way."""
+        for fault in hit:
+            match fault.action:
+                case Action.DELAY:
+                    await self._pause(fault)
+                case Action.HOLD:
+                    await removal(fault)
+                case Action.DROP:
+                    return _ended(fault)
+                case Action.SILENCE:
+                    return Last([], Then.SILENCE)
+        reply = await self._ask(door, connection, frame, header)
+        if reply is None:
+            return None
+        pieces = self._translated(reply, header, hit)
+        answer: Answer = pieces
+        for fault in hit:
+            match fault.action:
+                case Action.DELAY_ANSWER:
+                    await self._pause(fault)
+                case Action.DROP_ANSWER:
+                    return _ended(fault)
+                case Action.SILENCE_ANSWER:
+                    return Last([], Then.SILENCE)
+                case Action.THROTTLE:
+                    answer = Muted(pieces, fault.details["seconds"])
+                case Action.CUT:
+                    return Last(spoil_frame(fault, pieces, self.faults.random), Then.CLOSE)
+                case Action.GARBLE | Action.OVERSIZE | Action.CROSS:
+                    answer = pieces = spoil_frame(fault, pieces, self.faults.random)
+        return answer
+
+    async def _ask(self, door: _Door, connection: Connection, frame: Frame, header: RequestHeader) -> bytes | None:
+        """Send a request to the node, and return the answer's frame; None where there is none to come (`acks=0`)."""
+        upstream = self._upstreams.get(connection)
+        try:
+            if upstream is None:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    upstream = _Upstream(*await asyncio.open_connection(*door.upstream))
+                self._upstreams[connection] = upstream
+            upstream.writer.write(SIZE.pack(len(frame)))
+            upstream.writer.write(frame)
+            await upstream.writer.drain()
+            if header.api_key == PRODUCE and decode_request(frame, header).acks == 0:  # type: ignore[attr-defined]
+                return None
+            (size,) = SIZE.unpack(await upstream.reader.readexactly(SIZE.size))
+            return await upstream.reader.readexactly(size)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            raise Hangup(f"{door.upstream} behind the proxy: {error!r}", wanted=True) from error
+
+    def _translated(self, reply: bytes, header: RequestHeader, hit: tuple[Fault, ...]) -> Pieces:
+        """Return an answer with the proxy's addresses in place of the nodes', and what faults do to its content."""
+        as_it_is: Pieces = [SIZE.pack(len(reply)), reply]
+        key, version = header.api_key, header.api_version
+        touched = key in ADDRESSED or key == API_VERSIONS or any(fault.action in ON_RESPONSES for fault in hit)
+        request = REQUESTS.get(key)
+        if not touched or request is None or not request.min_version <= version <= request.max_version:
+            return as_it_is
+        try:
+            response: Any = decode_response(request.response, version, reply, allow_trailing=True)
+        except WireError:
+            if key == API_VERSIONS:  # a refusal has the shape of version 0 whatever was asked
+                return as_it_is
+            raise Hangup("an answer from behind the proxy makes no sense") from None
+        if key == API_VERSIONS:
+            for api in response.api_keys:
+                # What the proxy must read, clients must ask in versions that it knows.
+                if api.api_key in ADDRESSED:
+                    api.max_version = min(api.max_version, REQUESTS[api.api_key].max_version)
+        for name in LISTS_OF_NODES:
+            for node in getattr(response, name, None) or ():
+                self._redirect(node, getattr(node, "node_id", getattr(node, "broker_id", -1)))
+        if hasattr(response, "host"):
+            self._redirect(response, response.node_id)
+        for fault in hit:
+            spoil(fault, response)
+        return encode_response(response, key, version, header.correlation_id)
+
+    def _redirect(self, place: Any, node_id: int) -> None:
+        """Put the proxy's address in place of a node's."""
+        if place.port > 0:
+            door = self._door(Address(place.host, place.port))
+            door.id = max(door.id, node_id)
+            place.host, place.port = "127.0.0.1", door.port
+
+    async def _pause(self, fault: Fault) -> None:
+        """Wait as long as a fault says."""
+        await asyncio.sleep(fault.details["seconds"] + self.faults.random.random() * fault.details["jitter"])
+
+
+def _ended(fault: Fault) -> Last:
+    """End a connection, as a fault has it."""
+    return Last([], Then.RESET if fault.details["reset"] else Then.CLOSE)
