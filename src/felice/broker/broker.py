@@ -10,6 +10,7 @@ from felice.broker.clock import BrokerClock
 from felice.broker.cluster import DEFAULT, Cluster
 from felice.broker.dispatch import Dispatcher
 from felice.broker.faults import Faults, Site
+from felice.broker.handlers import HANDLERS
 from felice.broker.listener import Listener
 from felice.broker.loop_thread import LoopThread
 from felice.broker.node import Node
@@ -23,6 +24,7 @@ from felice.clock import Clock, SystemClock
 from felice.errors import BrokerError, ClosedError, ConfigError, UsageError
 from felice.wire.frames import RequestHeader
 from felice.wire.messages.metadata import MetadataRequest
+from felice.wire.messages.registry import API_NAMES
 from felice.wire.records import Record, read_records
 
 __all__ = ["Broker"]
@@ -104,7 +106,7 @@ class Broker:
         site = Site(
             self._run, self._freeze, self._refuse, self._disconnect, self._picture, random.Random(f"faults {self.seed}")
         )
-        self.faults = Faults(site)
+        self.faults = Faults(site, apis=(API_NAMES[key] for key in HANDLERS))
         """What goes wrong on demand."""
 
     # --- life ---

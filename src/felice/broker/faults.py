@@ -199,8 +199,16 @@ class Site(NamedTuple):
 class Faults:
     """The faults of one broker or proxy, in the order in which they were added."""
 
-    def __init__(self, site: Site, actions: Iterable[Action] = Action, *, topics: bool = True) -> None:
-        """Take the place, what can go wrong there, and whether topics can be targeted."""
+    def __init__(
+        self,
+        site: Site,
+        actions: Iterable[Action] = Action,
+        *,
+        apis: Iterable[str] = API_NAMES.values(),
+        topics: bool = True,
+    ) -> None:
+        """Take the place, what can go wrong there, with which APIs, and whether topics can be targeted."""
+        self._apis = sorted(apis)
         self._topics = topics
         self._site = site
         self._run = site.run
@@ -347,8 +355,8 @@ class Faults:
             raise ConfigError(
                 f"{action.name.lower()} is nothing that can be done from outside", hint="use felice.broker"
             )
-        if api is not None and api not in API_NAMES.values():
-            raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(API_NAMES.values())}")
+        if api is not None and api not in self._apis:
+            raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(self._apis)}")
         if not self._topics and (where.get("topic") is not None or where.get("partition") is not None):
             raise ConfigError("topics and partitions cannot be targeted from outside", hint="target the node")
         target = Target(api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id"))
