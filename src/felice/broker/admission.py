@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 else:
     scan = native.pick("felice.wire._records").scan
 
-__all__ = ["admit"]
+__all__ = ["admit", "transactional_producer"]
 
 MAGIC = 2
 OLD_MAGIC = (0, 1)
 NO_TIMESTAMP = -1
 ZSTD_FROM = 7
+BUMPED_FROM = 12
+"""The version of Produce that speaks of transactions whose every end raises the epoch (KIP-890)."""
+TRANSACTIONAL_BIT = 0b10000
 CODEC_MASK = 0b111
 LOG_APPEND_BIT = 0b1000
 UNPACKED_LIMIT = 1 << 28
@@ -50,7 +53,8 @@ _int = struct.Struct(">i")
 _uint = struct.Struct(">I")
 _short = struct.Struct(">h")
 _long = struct.Struct(">q")
-LENGTH_AT, MAGIC_AT, CRC_AT, ATTRIBUTES_AT, MAX_TIMESTAMP_AT = 8, 16, 17, 21, 35
+_producer = struct.Struct(">qh")
+LENGTH_AT, MAGIC_AT, CRC_AT, ATTRIBUTES_AT, MAX_TIMESTAMP_AT, PRODUCER_AT = 8, 16, 17, 21, 35, 43
 FROM_LENGTH_ON = LENGTH_AT + 4
 """Bytes of a batch that its length does not count."""
 
@@ -62,21 +66,32 @@ def admit(
     *,
     version: int,
     now: int,
-    check_transaction: Callable[[int], None],
+    producers_since: int,
+    enlist: Callable[[int, int], None],
 ) -> tuple[int, int]:
     """Append the one batch of a Produce request, or refuse it.
 
     Return the offset of its first record, and the timestamp that the broker gave it, or -1 where it keeps its own. A
-    batch that was appended before is not appended again; its offset is returned. `now` is the clock, in milliseconds,
-    and `check_transaction` refuses a producer ID whose transaction does not have this partition.
+    batch that was appended before is not appended again; its offset is returned. `now` is the clock, in milliseconds;
+    producers that were not heard of since `producers_since` are forgotten. `enlist` is given the ID and the epoch of a
+    producer whose transaction is not open here: it lets the partition join, or refuses.
     """
     view = _only_batch(records)
+    writer = transactional_producer(view)
+    joins = writer is not None and not partition.producers.in_transaction(*writer)
+    if writer is not None and joins:
+        enlist(*writer)
     header = _checked_header(view, settings, version)
     sequences = header.base_sequence, last_sequence(header.base_sequence, header.count)
     if header.producer_id != NO_PRODUCER:
-        if header.is_transactional:
-            check_transaction(header.producer_id)
-        earlier = partition.producers.judge(header.producer_id, header.producer_epoch, *sequences)
+        earlier = partition.producers.judge(
+            header.producer_id,
+            header.producer_epoch,
+            *sequences,
+            transactional=header.is_transactional,
+            bumped=joins and version >= BUMPED_FROM,
+            heard_since=producers_since,
+        )
         if earlier is not None:
             return earlier.offset, earlier.timestamp
     stamps = settings["message.timestamp.type"] == "LogAppendTime"
@@ -95,10 +110,27 @@ def admit(
     )
     if header.producer_id != NO_PRODUCER:
         partition.producers.remember(
-            header.producer_id, header.producer_epoch, Appended(*sequences, offset, max_timestamp)
+            header.producer_id,
+            header.producer_epoch,
+            Appended(*sequences, offset, max_timestamp),
+            transactional=header.is_transactional,
+            heard_ms=now,
         )
     partition.announce_growth(len(batch))
     return offset, now if stamps else NO_TIMESTAMP
+
+
+def transactional_producer(records: Buffer | None) -> tuple[int, int] | None:
+    """Return the ID and the epoch of the producer whose transaction a batch belongs to, or None for any other batch."""
+    if (
+        records is None
+        or len(records) < HEADER_BYTES
+        or records[MAGIC_AT] != MAGIC
+        or not records[ATTRIBUTES_AT + 1] & TRANSACTIONAL_BIT
+    ):
+        return None
+    producer_id, epoch = _producer.unpack_from(records, PRODUCER_AT)
+    return None if producer_id == NO_PRODUCER else (producer_id, epoch)
 
 
 def _only_batch(records: Buffer | None) -> memoryview:

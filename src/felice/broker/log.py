@@ -19,7 +19,9 @@ NO_TIMESTAMP = -1
 
 _EPOCH_AT = 12
 _pack_offset = struct.Struct(">q").pack_into
+_LAST_DELTA_AT = 23
 _pack_epoch = struct.Struct(">i").pack_into
+_read_delta = struct.Struct(">i").unpack_from
 
 Stamped = tuple[int, int]
 """An offset and a timestamp in milliseconds."""
@@ -60,6 +62,15 @@ class Segment:
         """Return which batch holds `offset`."""
         return bisect_right(self.offsets, offset) - 1
 
+    def prefix(self, end: int) -> "Segment":
+        """Return a copy with the batches that begin before `end`."""
+        keep = bisect_left(self.offsets, end)
+        made = Segment(self.base_offset, self.capacity)
+        made.size = self.positions[keep] if keep < len(self.positions) else self.size
+        made.view[: made.size] = self.view[: made.size]
+        made.offsets, made.positions, made.peaks = self.offsets[:keep], self.positions[:keep], self.peaks[:keep]
+        return made
+
     def read(self, offset: int, until: int, max_bytes: int, at_least_one: bool) -> memoryview:
         """Return the bytes of the batches from the one with `offset` to the last that begins before `until`.
 
@@ -76,6 +87,12 @@ class Segment:
         if start + max_bytes < first_end:
             return self.view[:0]
         return self.view[start : min(end, start + max_bytes)]
+
+    def reach(self, offset: int, size: int) -> int:
+        """Return the offset behind the last batch of which `size` bytes, from the one with `offset` on, have a part."""
+        last = bisect_left(self.positions, self.positions[self.number_of(offset)] + size) - 1
+        delta: int = _read_delta(self.view, self.positions[last] + _LAST_DELTA_AT)[0]
+        return self.offsets[last] + delta + 1
 
 
 class PartitionLog:
@@ -117,6 +134,10 @@ class PartitionLog:
             return memoryview(b"")
         return self._segment_of(offset).read(offset, until, max_bytes, at_least_one)
 
+    def reach(self, offset: int, size: int) -> int:
+        """Return the offset behind the last batch of which `size` bytes, read from `offset` on, have a part."""
+        return self._segment_of(offset).reach(offset, size)
+
     def delete_before(self, offset: int) -> None:
         """Move the start of the log up to `offset`, and let go of segments that lie wholly before it."""
         self.start_offset = max(self.start_offset, offset)
@@ -125,6 +146,23 @@ class PartitionLog:
             if end > self.start_offset:
                 break
             self.size -= self._segments.pop(0).size
+
+    def prefix(self, end: int) -> "PartitionLog":
+        """Return a log with the batches before `end`, where a batch begins; this one stays as it is.
+
+        Full segments are shared, as nothing is written to them any more; the last one is copied.
+        """
+        made = PartitionLog()
+        made.end_offset = end
+        made.start_offset = min(self.start_offset, end)
+        for number, segment in enumerate(self._segments):
+            if segment.base_offset >= end:
+                break
+            follower = self._segments[number + 1] if number + 1 < len(self._segments) else None
+            whole = follower is not None and follower.base_offset <= end
+            made._segments.append(segment if whole else segment.prefix(end))
+        made.size = sum(segment.size for segment in made._segments)
+        return made
 
     def batches(self) -> Iterator[memoryview]:
         """Give every batch with a record at or behind the start of the log."""

@@ -1,19 +1,32 @@
-"""What one partition remembers of idempotent producers (KIP-98): their epochs and their last five batches.
+"""What one partition remembers of the producers that wrote to it (KIP-98): epochs, the last five batches, transactions.
 
-Nothing here appends: `judge` says what is to be done with a batch, and `remember` is told what was.
+Nothing here appends: `judge` and `judge_end` say what is to be done with a batch or a marker, and `remember` and `end`
+are told what was.
 """
 
+import struct
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from felice.broker.open_transactions import OpenTransactions
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
+from felice.wire.records import ControlType, Record, read_control, read_header, read_records
+from felice.wire.schema.message import Buffer
 
-__all__ = ["NO_PRODUCER", "Appended", "Producers", "last_sequence"]
+__all__ = ["NO_PRODUCER", "Appended", "Known", "Producers", "last_sequence"]
 
 NO_PRODUCER = -1
+NO_SEQUENCE = -1
+NO_COORDINATOR = -1
+NOT_OPEN = -1
 WINDOW = 5
 LARGEST = 0x7FFFFFFF
+_marker = struct.Struct(">hi")
+LAST_EPOCH = 0x7FFF
+BUMPED_FROM = 2
+"""The version of transactions whose every end raises the epoch (KIP-890)."""
 
 
 class Appended(NamedTuple):
@@ -27,14 +40,38 @@ class Appended(NamedTuple):
     """Its largest timestamp."""
 
 
+class Known(NamedTuple):
+    """What is known of one producer."""
+
+    producer_id: int
+    epoch: int
+    last_sequence: int
+    last_timestamp: int
+    coordinator_epoch: int
+    """That of the coordinator that wrote its last marker, or -1."""
+    transaction_start: int
+    """Where its open transaction begins, or -1."""
+
+
 class Producer:
     """One producer's epoch and window."""
 
-    __slots__ = ("epoch", "window")
+    __slots__ = ("coordinator_epoch", "epoch", "heard_ms", "timestamp", "window")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self.window: deque[Appended] = deque(maxlen=WINDOW)
+        self.coordinator_epoch = NO_COORDINATOR
+        self.timestamp = -1
+        """The largest timestamp of its latest batch, or its latest marker's."""
+        self.heard_ms = 0
+        """When that was appended, by the broker's clock."""
+
+    def raise_epoch(self, epoch: int) -> None:
+        """Begin another epoch, with sequences from 0."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.window.clear()
 
 
 def last_sequence(first: int, count: int) -> int:
@@ -42,47 +79,189 @@ def last_sequence(first: int, count: int) -> int:
     return (first + count - 1) & LARGEST
 
 
-class Producers:
-    """The idempotent producers that wrote to one partition."""
+def _coordinator_epoch(marker: Record) -> int:
+    """Return the epoch of the coordinator that wrote a marker."""
+    epoch: int = _marker.unpack_from(marker.value or b"")[1]
+    return epoch
 
-    __slots__ = ("_known",)
+
+class Producers:
+    """The idempotent and transactional producers that wrote to one partition."""
+
+    __slots__ = ("_known", "transactions")
 
     def __init__(self) -> None:
         self._known: dict[int, Producer] = {}
+        self.transactions = OpenTransactions()
 
-    def judge(self, producer_id: int, epoch: int, first: int, last: int) -> Appended | None:
+    # --- batches ---
+
+    def in_transaction(self, producer_id: int, epoch: int) -> bool:
+        """Tell whether a producer's transaction is open here, begun with this epoch."""
+        known = self._known.get(producer_id)
+        return known is not None and known.epoch == epoch and self.transactions.first_offset(producer_id) is not None
+
+    def judge(
+        self,
+        producer_id: int,
+        epoch: int,
+        first: int,
+        last: int,
+        *,
+        transactional: bool = False,
+        bumped: bool = False,
+        heard_since: int = 0,
+    ) -> Appended | None:
         """Return the earlier batch that this one repeats, or None if it is to be appended.
 
-        Raise `Refused` where it is of an older epoch, or leaves a gap. A producer that is not known here may begin
-        anywhere: its earlier records may have been deleted.
+        Raise `Refused` where it is of an older epoch, leaves a gap, or stands outside the producer's transaction. A
+        producer that is not known here, or was not heard of since `heard_since`, may begin anywhere: its earlier
+        records may have been deleted. But with `bumped`, in a transaction whose end raises the epoch, it begins at 0.
         """
         known = self._known.get(producer_id)
+        if known is not None and self._is_expired(producer_id, known, heard_since):
+            del self._known[producer_id]
+            known = None
         if known is None:
+            if bumped and first != 0:
+                raise self._gap(producer_id, first, "it is not known here, so 0 is expected")
             return None
         if epoch < known.epoch:
-            raise Refused(
-                ErrorCode.INVALID_PRODUCER_EPOCH,
-                f"producer {producer_id} came with epoch {epoch}, and {known.epoch} has been seen",
-                position_known=True,
-            )
+            raise self._fenced(producer_id, epoch, known.epoch)
         if epoch > known.epoch:
             if first != 0:
                 raise self._gap(producer_id, first, f"epoch {epoch} is new, so 0 is expected")
-            return None
-        for batch in known.window:
-            if batch.first_sequence == first and batch.last_sequence == last:
-                return batch
-        expected = (known.window[-1].last_sequence + 1) & LARGEST
-        if first != expected:
-            raise self._gap(producer_id, first, f"{expected} is expected")
+        else:
+            for batch in known.window:
+                if batch.first_sequence == first and batch.last_sequence == last:
+                    return batch
+            expected = (known.window[-1].last_sequence + 1) & LARGEST if known.window else 0
+            if first != expected:
+                raise self._gap(producer_id, first, f"{expected} is expected")
+        if not transactional and self.transactions.first_offset(producer_id) is not None:
+            raise Refused(
+                ErrorCode.INVALID_TXN_STATE,
+                f"producer {producer_id} is in a transaction, and this batch is not",
+                shown=True,
+            )
         return None
 
-    def remember(self, producer_id: int, epoch: int, batch: Appended) -> None:
-        """Note a batch that was appended."""
+    def remember(
+        self, producer_id: int, epoch: int, batch: Appended, *, transactional: bool = False, heard_ms: int = 0
+    ) -> None:
+        """Note a batch that was appended at the time `heard_ms`."""
         known = self._known.get(producer_id)
-        if known is None or known.epoch != epoch:
+        if known is None:
             known = self._known[producer_id] = Producer(epoch)
+        known.raise_epoch(epoch)
         known.window.append(batch)
+        known.timestamp, known.heard_ms = batch.timestamp, heard_ms
+        if transactional and self.transactions.first_offset(producer_id) is None:
+            self.transactions.begin(producer_id, batch.offset)
+
+    # --- markers ---
+
+    def judge_end(self, producer_id: int, epoch: int, coordinator_epoch: int, version: int) -> None:
+        """Refuse a marker of an older epoch, or of a coordinator that has been replaced.
+
+        In transactions of `version` 2 a marker has a new epoch (KIP-890); one that comes again, when nothing is open
+        any more, is taken.
+        """
+        known = self._known.get(producer_id)
+        if known is None:
+            return
+        again = epoch == known.epoch and (self.transactions.first_offset(producer_id) is None or epoch == LAST_EPOCH)
+        if epoch < known.epoch or (version >= BUMPED_FROM and epoch == known.epoch and not again):
+            raise self._fenced(producer_id, epoch, known.epoch)
+        if coordinator_epoch < known.coordinator_epoch:
+            raise Refused(
+                ErrorCode.TRANSACTION_COORDINATOR_FENCED,
+                f"the marker is from coordinator epoch {coordinator_epoch}; {known.coordinator_epoch} has been seen",
+            )
+
+    def end(
+        self,
+        producer_id: int,
+        epoch: int,
+        coordinator_epoch: int,
+        *,
+        offset: int,
+        committed: bool,
+        high_watermark: int,
+        timestamp: int,
+        heard_ms: int,
+    ) -> None:
+        """Note a marker that was appended at `offset`."""
+        known = self._known.get(producer_id)
+        if known is None:
+            known = self._known[producer_id] = Producer(epoch)
+        known.raise_epoch(epoch)
+        known.coordinator_epoch = coordinator_epoch
+        known.timestamp, known.heard_ms = timestamp, heard_ms
+        self.transactions.end(producer_id, offset, committed=committed, high_watermark=high_watermark)
+
+    # --- all of them ---
+
+    def active(self, heard_since: int = 0) -> Iterator[Known]:
+        """Give the producers that were heard of since then, or have a transaction open."""
+        for producer_id, known in self._known.items():
+            if not self._is_expired(producer_id, known, heard_since):
+                first = self.transactions.first_offset(producer_id)
+                yield Known(
+                    producer_id,
+                    known.epoch,
+                    known.window[-1].last_sequence if known.window else NO_SEQUENCE,
+                    known.timestamp,
+                    known.coordinator_epoch,
+                    NOT_OPEN if first is None else first,
+                )
+
+    @classmethod
+    def read(cls, batches: Iterable[Buffer], heard_ms: int) -> "Producers":
+        """Return what a log's batches tell of producers, as when it was cut off and must be read anew."""
+        made = cls()
+        for batch in batches:
+            header = read_header(batch)
+            if header.producer_id == NO_PRODUCER:
+                continue
+            if header.is_control:
+                record = read_records(batch)[0]
+                kind = read_control(record)
+                if kind is None:
+                    continue
+                made.end(
+                    header.producer_id,
+                    header.producer_epoch,
+                    _coordinator_epoch(record),
+                    offset=record.offset,
+                    committed=kind is ControlType.COMMIT,
+                    high_watermark=record.offset + 1,
+                    timestamp=record.timestamp_ms,
+                    heard_ms=heard_ms,
+                )
+            else:
+                sequences = header.base_sequence, last_sequence(header.base_sequence, header.count)
+                made.remember(
+                    header.producer_id,
+                    header.producer_epoch,
+                    Appended(*sequences, header.base_offset, header.max_timestamp),
+                    transactional=header.is_transactional,
+                    heard_ms=heard_ms,
+                )
+        return made
+
+    def _is_expired(self, producer_id: int, known: Producer, heard_since: int) -> bool:
+        """Tell whether a producer is to be forgotten: never while its transaction is open."""
+        return known.heard_ms < heard_since and self.transactions.first_offset(producer_id) is None
+
+    @staticmethod
+    def _fenced(producer_id: int, epoch: int, seen: int) -> Refused:
+        """Return the refusal of an epoch that is over."""
+        return Refused(
+            ErrorCode.INVALID_PRODUCER_EPOCH,
+            f"producer {producer_id} came with epoch {epoch}, and {seen} has been seen",
+            position_known=True,
+        )
 
     @staticmethod
     def _gap(producer_id: int, first: int, why: str) -> Refused:

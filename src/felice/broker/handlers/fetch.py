@@ -210,6 +210,13 @@ def _read_partition(partition: Partition, wanted: Wanted, room: int, at_least_on
     answer.records = log.read(
         wanted.offset, until=until, max_bytes=max(0, min(wanted.max_bytes, room)), at_least_one=at_least_one
     )
+    if committed and answer.records:
+        answer.aborted_transactions = [
+            FetchResponse.AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
+            for aborted in partition.producers.transactions.aborted_between(
+                wanted.offset, log.reach(wanted.offset, len(answer.records))
+            )
+        ]
     return answer
 
 

@@ -1,15 +1,16 @@
 """Produce: appends record batches to partitions."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TypeAlias
 
-from felice.broker.admission import admit
+from felice.broker.admission import admit, transactional_producer
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.broker.refusal import Hangup, Refused
 from felice.broker.setting import Settings
 from felice.broker.topics import Topic
+from felice.broker.transactions.enlisting import Client, enlist
+from felice.broker.transactions.transaction import Identity
 from felice.errors import ErrorCode
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
 
@@ -20,6 +21,8 @@ ALL_IN_SYNC = -1
 NOWHERE = -1
 IDS_FROM = 13
 HINTS_FROM = 10
+ABORTABLE_FROM = 11
+BUMPED_FROM = 12
 
 Asked: TypeAlias = ProduceRequest.PartitionProduceData
 Result: TypeAlias = ProduceResponse.PartitionProduceResponse
@@ -30,8 +33,9 @@ def _handle(call: Call, request: ProduceRequest) -> ProduceResponse | None:
     """Append what can be appended; without acks, a failure closes the connection, as there is no answer to tell it."""
     response = ProduceResponse()
     failed: list[Refused] = []
+    refused = _wholly_refused(request)
     for data in request.topic_data:
-        results = [_append(call, request, data, asked, response, failed) for asked in data.partition_data]
+        results = [_append(call, request, data, asked, response, failed, refused) for asked in data.partition_data]
         response.responses.append(
             ProduceResponse.TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=results)
         )
@@ -49,10 +53,13 @@ def _append(
     asked: Asked,
     response: ProduceResponse,
     failed: list[Refused],
+    refused: Refused | None,
 ) -> Result:
     """Append to one partition."""
     topic: Topic | None = None
     try:
+        if refused is not None:
+            raise refused
         if request.acks not in (NO_ACKS, 1, ALL_IN_SYNC):
             raise Refused(ErrorCode.INVALID_REQUIRED_ACKS)
         cluster = call.cluster
@@ -60,16 +67,20 @@ def _append(
         partition = call.led_partition(topic.name, asked.index)
         if topic.is_internal:
             raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
-        settings = topic.settings
+        settings = cluster.settings_of(topic, call.node.id)
         if request.acks == ALL_IN_SYNC and _short_of_replicas(partition, settings):
             raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS)
+        name, now = topic.name, cluster.clock.time_ms()
         offset, append_time = admit(
             asked.records,
             partition,
             settings,
             version=call.version,
-            now=cluster.clock.time_ms(),
-            check_transaction=partial(cluster.transactional_ids.refuse_write, request.transactional_id, call.version),
+            now=now,
+            producers_since=now - cluster.settings.number("producer.id.expiration.ms"),
+            enlist=lambda *writer: enlist(
+                cluster, request.transactional_id or "", Identity(*writer), name, asked.index, _client(call.version)
+            ),
         )
         return Result(
             index=asked.index,
@@ -77,10 +88,29 @@ def _append(
             log_append_time_ms=append_time,
             log_start_offset=partition.log.start_offset,
         )
-    except Refused as refused:
-        failed.append(refused)
+    except Refused as reason:
+        failed.append(reason)
         found = topic.partition(asked.index) if topic is not None else None
-        return _refused(call, asked.index, found, refused, response)
+        return _refused(call, asked.index, found, reason, response)
+
+
+def _wholly_refused(request: ProduceRequest) -> Refused | None:
+    """Return why none of a request's batches is taken: a transaction needs an ID, and has one producer only."""
+    writers = {
+        transactional_producer(asked.records) for data in request.topic_data for asked in data.partition_data
+    } - {None}
+    if writers and request.transactional_id is None:
+        return Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactional records without an ID")
+    if len(writers) > 1:
+        return Refused(ErrorCode.INVALID_PRODUCER_ID_MAPPING, "transactional records of more than one producer")
+    return None
+
+
+def _client(version: int) -> Client:
+    """Return what a client understands that sends this version."""
+    if version >= BUMPED_FROM:
+        return Client.BUMPED
+    return Client.ABORTABLE if version >= ABORTABLE_FROM else Client.OLD
 
 
 def _short_of_replicas(partition: Partition, settings: Settings) -> bool:

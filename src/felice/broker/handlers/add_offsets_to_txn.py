@@ -1,0 +1,32 @@
+"""AddOffsetsToTxn: the partition that keeps a group's offsets joins a transaction (KIP-98)."""
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.refusal import Refused
+from felice.broker.transactions.answers import told
+from felice.broker.transactions.markers import OFFSETS_TOPIC
+from felice.broker.transactions.transaction import Identity
+from felice.wire.messages.add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
+
+__all__ = ["HANDLER"]
+
+FENCED_FROM = 2
+
+
+def _handle(call: Call, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse:
+    """Add it."""
+    try:
+        call.check_coordinator(Kind.TRANSACTION, request.transactional_id)
+        home = call.cluster.coordination.partition(Kind.GROUP, request.group_id)
+        call.cluster.transactions.add(
+            request.transactional_id,
+            Identity(request.producer_id, request.producer_epoch),
+            [(OFFSETS_TOPIC, home.index)],
+            version=0,
+        )
+    except Refused as refused:
+        return AddOffsetsToTxnResponse(error_code=told(refused.code, call.version, FENCED_FROM))
+    return AddOffsetsToTxnResponse()
+
+
+HANDLER = Handler(_handle, no_partitions)

@@ -1,0 +1,59 @@
+"""ListTransactions: the transactional IDs that a node coordinates (KIP-664, KIP-994, KIP-1152)."""
+
+import re
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.refusal import Refused
+from felice.broker.transactions.transaction import State, Transaction
+from felice.errors import ErrorCode
+from felice.wire.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
+
+__all__ = ["HANDLER"]
+
+STATES = {state.shown for state in State}
+
+
+def _handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsResponse:
+    """List those that pass all filters."""
+    response = ListTransactionsResponse(
+        unknown_state_filters=[name for name in request.state_filters if name not in STATES]
+    )
+    try:
+        call.check_faults(None)
+        pattern = _compiled(request.transactional_id_pattern)
+    except Refused as refused:
+        return ListTransactionsResponse(error_code=refused.code)
+    now = call.cluster.clock.time_ms()
+    response.transaction_states = [
+        ListTransactionsResponse.TransactionState(
+            transactional_id=found.id, producer_id=found.producer_id, transaction_state=found.state.shown
+        )
+        for found in call.cluster.transactions
+        if _passes(found, request, now)
+        and (pattern is None or pattern.fullmatch(found.id))
+        and call.cluster.coordination.node_id(Kind.TRANSACTION, found.id) == call.node.id
+    ]
+    return response
+
+
+def _compiled(pattern: str | None) -> "re.Pattern[str] | None":
+    """Return the filter for transactional IDs; an empty one lets everything pass."""
+    if not pattern:
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise Refused(ErrorCode.INVALID_REGULAR_EXPRESSION, str(error)) from error
+
+
+def _passes(found: Transaction, request: ListTransactionsRequest, now: int) -> bool:
+    """Tell whether the state, the producer and the age are among those asked for."""
+    if request.producer_id_filters and found.producer_id not in request.producer_id_filters:
+        return False
+    if request.state_filters and found.state.shown not in request.state_filters:
+        return False
+    return request.duration_filter < 0 or now - found.started_ms > request.duration_filter
+
+
+HANDLER = Handler(_handle, no_partitions)

@@ -1,0 +1,72 @@
+"""WriteTxnMarkers: markers from outside, as an admin sends them to end a transaction that hangs (KIP-664)."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.refusal import Refused
+from felice.broker.transactions.markers import mark
+from felice.broker.transactions.transaction import Identity
+from felice.errors import ErrorCode
+from felice.wire.messages.write_txn_markers import WriteTxnMarkersRequest, WriteTxnMarkersResponse
+
+__all__ = ["HANDLER"]
+
+Marker: TypeAlias = WriteTxnMarkersRequest.WritableTxnMarker
+Result: TypeAlias = WriteTxnMarkersResponse.WritableTxnMarkerResult
+TopicResult: TypeAlias = WriteTxnMarkersResponse.WritableTxnMarkerTopicResult
+PartitionResult: TypeAlias = WriteTxnMarkersResponse.WritableTxnMarkerPartitionResult
+
+
+def _handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse:
+    """Write markers to the partitions that this node leads."""
+    return WriteTxnMarkersResponse(
+        markers=[
+            WriteTxnMarkersResponse.WritableTxnMarkerResult(
+                producer_id=marker.producer_id,
+                topics=[
+                    WriteTxnMarkersResponse.WritableTxnMarkerTopicResult(
+                        name=topic.name,
+                        partitions=[
+                            WriteTxnMarkersResponse.WritableTxnMarkerPartitionResult(
+                                partition_index=index, error_code=_mark(call, marker, topic.name, index)
+                            )
+                            for index in topic.partition_indexes
+                        ],
+                    )
+                    for topic in marker.topics
+                ],
+            )
+            for marker in request.markers
+        ]
+    )
+
+
+def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
+    """Write one marker."""
+    try:
+        mark(
+            call.cluster,
+            topic,
+            call.led_partition(topic, index),
+            Identity(marker.producer_id, marker.producer_epoch),
+            committed=marker.transaction_result,
+            coordinator_epoch=marker.coordinator_epoch,
+            version=marker.transaction_version,
+        )
+    except Refused as refused:
+        return refused.code
+    return ErrorCode.NONE
+
+
+def _partitions(call: Call, request: WriteTxnMarkersRequest) -> Iterable[tuple[str, int]]:
+    """Give the partitions that are named."""
+    return (
+        (topic.name, index)
+        for marker in request.markers
+        for topic in marker.topics
+        for index in topic.partition_indexes
+    )
+
+
+HANDLER = Handler(_handle, _partitions)

@@ -1,0 +1,222 @@
+"""All transactional IDs of the cluster, whichever node coordinates them; and what happens to them by itself."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from felice.broker import journal
+from felice.broker.clock import Timer
+from felice.broker.coordination import Kind
+from felice.broker.partition import NO_LEADER
+from felice.broker.refusal import Refused
+from felice.broker.transactions import state_log
+from felice.broker.transactions.markers import Ending
+from felice.broker.transactions.transaction import Identity, Partitions, State, Transaction
+from felice.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from felice.broker.cluster import Cluster
+
+__all__ = ["TransactionView", "Transactions"]
+
+
+class TransactionView(NamedTuple):
+    """A transactional ID as it was when it was looked at."""
+
+    transactional_id: str
+    state: str
+    """By Kafka's name: Empty, Ongoing, PrepareCommit, PrepareAbort, CompleteCommit or CompleteAbort."""
+    producer_id: int
+    producer_epoch: int
+    timeout: float
+    """How long a transaction may stay open, in seconds."""
+    started_ms: int
+    """When the latest transaction began, in milliseconds since 1970; -1 where there is none yet."""
+    partitions: frozenset[tuple[str, int]]
+    """What takes part in the open transaction: topics and partitions."""
+
+
+class Transactions:
+    """The registry: finds transactions, moves them on, and writes down what changed."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+        self._known: dict[str, Transaction] = {}
+        self._timeouts: dict[str, Timer] = {}
+        self._endings: dict[str, Ending] = {}
+        self._expiry: Timer | None = None
+        cluster.coordination.when_moved(Kind.TRANSACTION, self._moved)
+
+    def __iter__(self) -> Iterator[Transaction]:
+        """Give all of them, in the order in which they came."""
+        return iter(tuple(self._known.values()))
+
+    def find(self, transactional_id: str) -> Transaction | None:
+        """Return a transactional ID's transaction, or None."""
+        return self._known.get(transactional_id)
+
+    def views(self) -> dict[str, TransactionView]:
+        """Return what is known now, by transactional ID."""
+        return {
+            known.id: TransactionView(
+                known.id,
+                known.state.shown,
+                known.producer_id,
+                known.epoch,
+                known.timeout_ms / 1000,
+                known.started_ms,
+                frozenset(known.partitions),
+            )
+            for known in self
+        }
+
+    # --- what producers ask ---
+
+    def initialise(self, transactional_id: str, timeout_ms: int, expected: Identity | None) -> Identity:
+        """Return the producer ID and the epoch for who takes this transactional ID.
+
+        `expected` is what the producer had, if it says so (KIP-360). Where a transaction is open it is aborted, and the
+        producer told to ask again.
+        """
+        transaction = self._known.get(transactional_id)
+        if transaction is None:
+            transaction = Transaction(transactional_id, self._cluster.new_producer_id())
+        transaction.claim(timeout_ms, expected, self._now(), self._cluster.new_producer_id)
+        self._known[transactional_id] = transaction
+        if transaction.is_prepared:
+            self._finish(transaction)
+            raise Refused(ErrorCode.CONCURRENT_TRANSACTIONS, "its transaction is aborted first")
+        self._save(transaction)
+        return transaction.identity
+
+    def add(self, transactional_id: str, identity: Identity, partitions: Partitions, version: int) -> None:
+        """Let partitions join a producer's transaction, of that version of the protocol, and begin one if need be."""
+        transaction = self._get(transactional_id)
+        begins = transaction.state is not State.ONGOING
+        if transaction.add(partitions, identity, version, self._now()):
+            self._save(transaction)
+            if begins:
+                self._timeouts[transactional_id] = self._cluster.clock.call_later(
+                    transaction.timeout_ms / 1000, self._timed_out, transaction
+                )
+
+    def verified(self, transactional_id: str, identity: Identity) -> Transaction:
+        """Return the transaction that a producer writes in, so that its partitions can be looked at (KIP-890)."""
+        transaction = self._get(transactional_id)
+        transaction.check(identity)
+        return transaction
+
+    def end(self, transactional_id: str, identity: Identity, commit: bool, version: int) -> Identity:
+        """Commit or abort; return what the producer is to use from now on."""
+        transaction = self._get(transactional_id)
+        if transaction.end(
+            identity, commit, version=version, now=self._now(), new_producer_id=self._cluster.new_producer_id
+        ):
+            told = transaction.identity
+            self._finish(transaction)
+            return told
+        return transaction.identity
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for timer in self._timeouts.values():
+            timer.cancel()
+        for ending in self._endings.values():
+            ending.stop()
+        self._timeouts.clear()
+        self._endings.clear()
+        self._known.clear()
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+
+    def _get(self, transactional_id: str) -> Transaction:
+        """Return a transactional ID's transaction, or refuse."""
+        if not transactional_id:
+            raise Refused(ErrorCode.INVALID_REQUEST, "the transactional ID is empty")
+        found = self._known.get(transactional_id)
+        if found is None:
+            raise Refused(ErrorCode.INVALID_PRODUCER_ID_MAPPING, f"{transactional_id!r} has no producer ID")
+        return found
+
+    # --- what happens then ---
+
+    def _finish(self, transaction: Transaction) -> None:
+        """Write a decision down, and then the markers."""
+        timer = self._timeouts.pop(transaction.id, None)
+        if timer is not None:
+            timer.cancel()
+        self._save(transaction)
+        ending = self._endings[transaction.id] = Ending(
+            self._cluster, transaction, lambda: self._completed(transaction)
+        )
+        ending.advance()
+
+    def _completed(self, transaction: Transaction) -> None:
+        """Note that all markers are written."""
+        del self._endings[transaction.id]
+        transaction.complete(self._now())
+        self._save(transaction)
+
+    def _timed_out(self, transaction: Transaction) -> None:
+        """Abort a transaction that is open for too long, unless nobody coordinates it now."""
+        if self._led(transaction):
+            transaction.fence(self._now(), self._cluster.new_producer_id)
+            self._finish(transaction)
+
+    def _moved(self, index: int) -> None:
+        """Go on with what waited for a coordinator."""
+        for transaction in self:
+            home = self._cluster.coordination.partition(Kind.TRANSACTION, transaction.id)
+            if home.index != index or home.leader == NO_LEADER:
+                continue
+            ending = self._endings.get(transaction.id)
+            timeout = self._timeouts.get(transaction.id)
+            if ending is not None:
+                ending.advance()
+            elif timeout is not None and timeout.due <= self._cluster.clock.monotonic():
+                self._timed_out(transaction)
+
+    # --- what is forgotten ---
+
+    def _wait_for_expiry(self) -> None:
+        """Look when the first of those that nobody uses is due to be forgotten."""
+        unused = [known.updated_ms for known in self._known.values() if known.is_over]
+        if unused:
+            left = min(unused) + self._expires_ms - self._now()
+            self._expiry = self._cluster.clock.call_later(max(left, 1) / 1000, self._expire)
+
+    def _expire(self) -> None:
+        """Forget transactional IDs that nobody has used for long, in the log too."""
+        self._expiry = None
+        since = self._now() - self._expires_ms
+        for transaction in self:
+            if transaction.is_over and transaction.updated_ms <= since:
+                del self._known[transaction.id]
+                if self._led(transaction):
+                    self._write(transaction.id, state_log.tombstone(transaction.id))
+        self._wait_for_expiry()
+
+    @property
+    def _expires_ms(self) -> int:
+        """How long an unused transactional ID is kept, in milliseconds."""
+        return self._cluster.settings.number("transactional.id.expiration.ms")
+
+    # --- the log ---
+
+    def _save(self, transaction: Transaction) -> None:
+        """Write down how a transaction is now."""
+        self._write(transaction.id, state_log.record(transaction))
+        if self._expiry is None and transaction.is_over:
+            self._wait_for_expiry()
+
+    def _write(self, transactional_id: str, record: state_log.Record) -> None:
+        """Append a record to `__transaction_state`."""
+        journal.write(self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id), [record], self._now())
+
+    def _led(self, transaction: Transaction) -> bool:
+        """Tell whether a node coordinates it."""
+        return self._cluster.coordination.node_id(Kind.TRANSACTION, transaction.id) != NO_LEADER
+
+    def _now(self) -> int:
+        """Return the time in milliseconds since 1970."""
+        return self._cluster.clock.time_ms()
