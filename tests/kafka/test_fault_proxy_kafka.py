@@ -6,9 +6,10 @@ from felice import Consumer, Producer
 from felice.testing import FaultProxy
 
 
-def test_nothing_is_lost_or_doubled_on_a_bad_way_to_kafka(kafka: KafkaCluster, topic: str, seed: int) -> None:
+def test_nothing_is_lost_or_doubled_on_a_bad_way_to_kafka(kafka: KafkaCluster, seed: int) -> None:
     """A producer writes each record once, and a consumer reads each once, while connections die by chance."""
     sent = [b"%d" % number for number in range(300)]
+    topic = kafka.create_topic(partitions=1)
     with FaultProxy(kafka.bootstrap_servers, seed=seed) as proxy:
         proxy.faults.drop("Produce", applied=True, times=None, chance=0.1)
         proxy.faults.cut("Produce", times=None, chance=0.05)

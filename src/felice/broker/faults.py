@@ -353,7 +353,7 @@ class Faults:
         """Let a fault take effect."""
         if action not in self._possible:
             raise ConfigError(
-                f"{action.name.lower()} is nothing that can be done from outside", hint="use felice.broker"
+                f"{action.name.lower()} cannot be done from outside", hint="use felice.broker"
             )
         if api is not None and api not in self._apis:
             raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(self._apis)}")
