@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from felice.broker.java import string_hash
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -130,10 +131,7 @@ class _Moves:
 
 def java_hash(text: str) -> int:
     """Return what Java's `String.hashCode` gives, made positive as Kafka does it."""
-    value = 0
-    units = text.encode("utf-16-be", "surrogatepass")
-    for high, low in zip(units[::2], units[1::2], strict=True):
-        value = (value * 31 + (high << 8 | low)) & 0xFFFFFFFF
+    value = string_hash(text)
     if value >= 1 << 31:
         value -= 1 << 32
     return 0 if value == -(1 << 31) else abs(value)

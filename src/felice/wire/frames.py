@@ -116,8 +116,11 @@ def decode_request_header(frame: Buffer) -> RequestHeader:
 
 
 def decode_request(frame: Buffer, header: RequestHeader) -> Request[Any]:
-    """Read the body of a request whose header has been read; `KeyError` where its API is not written down."""
-    return REQUESTS[header.api_key].decode(frame, header.api_version, header.body_start)
+    """Read the body of a request whose header has been read; `KeyError` where its API is not written down.
+
+    Bytes behind it are passed over, as Kafka does: librdkafka leaves some behind its Metadata requests of version 13.
+    """
+    return REQUESTS[header.api_key].decode(frame, header.api_version, header.body_start, allow_trailing=True)
 
 
 def _skip_header_tags(frame: Buffer, start: int, what: str) -> int:

@@ -1,10 +1,14 @@
 """What groups of all kinds share: an ID, committed offsets, a state, and who may commit, fetch and delete."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar, NamedTuple, TypeAlias
 
+from felice.broker.groups.joining import Applicant
 from felice.broker.groups.offsets import Committed, Offsets
+from felice.broker.groups.waiting import WaitingJoin, WaitingSync
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
 
 __all__ = ["CheckPartition", "Claim", "Group", "Record"]
 
@@ -40,6 +44,32 @@ class Group(ABC):
     def __repr__(self) -> str:
         """Return ID and state."""
         return f"<{self.kind} group {self.id!r}: {self.state}>"
+
+    # --- what members of the classic protocol ask; some of the other groups know such members too ---
+
+    def join(self, applicant: Applicant, waiting: WaitingJoin) -> None:
+        """Let somebody join; `waiting` is answered now or later."""
+        waiting.refuse(ErrorCode.INCONSISTENT_GROUP_PROTOCOL, "")
+
+    def sync(
+        self,
+        claim: Claim,
+        protocol: tuple[str | None, str | None],
+        assignments: Mapping[str, bytes],
+        waiting: WaitingSync,
+    ) -> None:
+        """Tell a member what it is assigned, now or later; `protocol` is the type and the name that it believes in."""
+        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+
+    def heartbeat(self, claim: Claim) -> None:
+        """Hear that a member is alive, and refuse where it has something to do."""
+        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+
+    def leave(self, leaving: Sequence[tuple[str, str | None]]) -> list[ErrorCode]:
+        """Remove members, each by its ID or its instance's ID; return how that went for each."""
+        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+
+    # --- what it is ---
 
     @property
     @abstractmethod
@@ -91,13 +121,13 @@ class Group(ABC):
     def committed(self, claim: Claim) -> None:
         """Hear that a member committed: in the classic protocol that is a sign of life."""
 
-    def moved(self) -> "Group | None":
-        """Hear that another node is the coordinator now, or none.
+    @abstractmethod
+    def moved(self, led: bool) -> "Group | None":
+        """Hear that another node is the coordinator now, or (not `led`) none.
 
         Whoever waits for an answer is sent away. Return the group as the new coordinator reads it from the log, or
-        None where there is nothing to read.
+        None where there is nothing to read. While there is no coordinator nothing happens by itself.
         """
-        return self
 
     @abstractmethod
     def removed(self) -> None:

@@ -1,13 +1,16 @@
 """The registry of groups: finds them, writes their records, and lets old offsets expire."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from felice.broker import journal
 from felice.broker.clock import Timer
 from felice.broker.coordination import Kind
-from felice.broker.groups.group import Group, Record
-from felice.broker.groups.offsets_log import offset_tombstone
+from felice.broker.groups.classic import ClassicGroup
+from felice.broker.groups.group import CheckPartition, Claim, Group, Record
+from felice.broker.groups.offsets import Committed
+from felice.broker.groups.offsets_log import offset_record, offset_tombstone
+from felice.broker.partition import NO_LEADER
 from felice.broker.refusal import Refused
 from felice.broker.topics import Topic
 from felice.errors import ErrorCode
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
 
 __all__ = ["Groups"]
+
+MISSING_GROUP_FROM = 9
+CONVERTIBLE = frozenset({"consumer", "streams"})
 
 
 class Groups:
@@ -41,6 +47,58 @@ class Groups:
         found = self._groups.get(group_id)
         if found is None:
             raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found.")
+        return found
+
+    def for_join(self, group_id: str, create: bool) -> Group:
+        """Return the group that a member of the classic protocol means; create it where that is wanted.
+
+        A consumer group without members becomes a classic one, with its offsets.
+        """
+        found = self._groups.get(group_id)
+        if found is not None and not (found.kind in CONVERTIBLE and found.is_empty):
+            return found
+        if not create:
+            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+        group = ClassicGroup(group_id, self, None if found is None else found.offsets)
+        if found is None:
+            group.write({})
+        else:
+            self.write(group_id, found.tombstones())
+            found.removed()
+        self.replace(group)
+        return group
+
+    def for_commit(
+        self, group_id: str, claim: Claim, *, transactional: bool, version: int
+    ) -> tuple[Group, CheckPartition | None]:
+        """Return the group to commit to, and what to ask for each partition, if anything; refuse those who may not.
+
+        Who claims no generation can use a group that does not exist: such consumers assign partitions to themselves.
+        """
+        group = self._groups.get(group_id)
+        if group is None:
+            if claim.epoch >= 0:
+                missing = version >= MISSING_GROUP_FROM and not transactional
+                raise Refused(ErrorCode.GROUP_ID_NOT_FOUND if missing else ErrorCode.ILLEGAL_GENERATION)
+            group = ClassicGroup(group_id, self)
+            self.replace(group)
+        check = group.check_commit(claim, transactional=transactional, version=version)
+        if not transactional:
+            group.committed(claim)
+        return group, check
+
+    def commit(self, group: Group, offsets: Mapping[tuple[str, int], Committed]) -> None:
+        """Commit offsets by topic and partition."""
+        if offsets:
+            first = self.write(group.id, [offset_record(group.id, *key, offset) for key, offset in offsets.items()])
+            for number, (key, offset) in enumerate(offsets.items()):
+                group.offsets.put(*key, offset._replace(position=first + number))
+
+    def for_member(self, group_id: str) -> Group:
+        """Return the group of somebody who claims to be a member, or refuse with UNKNOWN_MEMBER_ID."""
+        found = self._groups.get(group_id)
+        if found is None:
+            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
         return found
 
     def replace(self, group: Group) -> None:
@@ -116,8 +174,9 @@ class Groups:
     def _moved(self, index: int) -> None:
         """Have groups read anew by their new coordinator."""
         for group in self:
-            if self.cluster.coordination.partition(Kind.GROUP, group.id).index == index:
-                found = group.moved()
+            partition = self.cluster.coordination.partition(Kind.GROUP, group.id)
+            if partition.index == index:
+                found = group.moved(partition.leader != NO_LEADER)
                 if found is None:
                     self.remove(group)
                 elif found is not group:

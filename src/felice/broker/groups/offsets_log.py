@@ -7,7 +7,7 @@ from felice.wire.messages.offsets_topic import GroupMetadataKey, GroupMetadataVa
 __all__ = ["group_record", "group_tombstone", "offset_record", "offset_tombstone"]
 
 WITH_EXPIRY = 1
-OFFSETS = 3
+OFFSETS = 4
 GROUPS = 3
 
 

@@ -1,0 +1,74 @@
+"""DescribeGroups: state and members of classic groups."""
+
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.groups.classic import ClassicGroup
+from felice.broker.groups.phase import Phase
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
+
+__all__ = ["HANDLER"]
+
+MISSING_IS_ERROR_FROM = 6
+
+ALLOWED = sum(1 << operation for operation in (3, 6, 8, 10, 11))
+"""What everybody may do with a group: read, delete, describe, and describe and alter its configurations (KIP-430)."""
+
+Described: TypeAlias = DescribeGroupsResponse.DescribedGroup
+
+
+def _handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
+    """Describe groups one by one."""
+    groups = [_describe(call, group_id) for group_id in request.groups]
+    if request.include_authorized_operations:
+        for group in groups:
+            if not group.error_code:
+                group.authorized_operations = ALLOWED
+    return DescribeGroupsResponse(groups=groups)
+
+
+def _describe(call: Call, group_id: str) -> Described:
+    """Describe one group; a group of another kind is as good as none."""
+    try:
+        call.check_coordinator(Kind.GROUP, group_id)
+    except Refused as refused:
+        return Described(group_id=group_id, error_code=refused.code)
+    group = call.cluster.groups.find(group_id)
+    if isinstance(group, ClassicGroup):
+        return _described(group)
+    missing = Described(group_id=group_id, group_state=Phase.DEAD)
+    if call.version >= MISSING_IS_ERROR_FROM:
+        missing.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+        missing.error_message = (
+            f"Group {group_id} not found." if group is None else f"Group {group_id} is not a classic group."
+        )
+    return missing
+
+
+def _described(group: ClassicGroup) -> Described:
+    """Describe a group: what members can do and are assigned is of use only where all of them agree on it."""
+    stable = group.phase is Phase.STABLE
+    protocol = (group.protocol or "") if stable else ""
+    return Described(
+        group_id=group.id,
+        group_state=group.state,
+        protocol_type=group.protocol_type,
+        protocol_data=protocol,
+        members=[
+            Described.DescribedGroupMember(
+                member_id=member.id,
+                group_instance_id=member.instance_id,
+                client_id=member.client_id,
+                client_host=member.client_host,
+                member_metadata=member.protocols.get(protocol, b""),
+                member_assignment=member.assignment if stable else b"",
+            )
+            for member in group.roster
+        ],
+    )
+
+
+HANDLER = Handler(_handle, no_partitions)

@@ -1,0 +1,26 @@
+"""Heartbeat: a member of a group is alive."""
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.groups.group import Claim
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+
+__all__ = ["HANDLER"]
+
+
+def _handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse:
+    """Keep the session alive."""
+    try:
+        if not request.group_id:
+            raise Refused(ErrorCode.INVALID_GROUP_ID)
+        call.check_coordinator(Kind.GROUP, request.group_id)
+        group = call.cluster.groups.for_member(request.group_id)
+        group.heartbeat(Claim(request.member_id, request.group_instance_id, request.generation_id))
+    except Refused as refused:
+        return HeartbeatResponse(error_code=refused.code)
+    return HeartbeatResponse()
+
+
+HANDLER = Handler(_handle, no_partitions)

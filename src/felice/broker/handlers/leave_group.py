@@ -1,0 +1,41 @@
+"""LeaveGroup: members leave, or are removed."""
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse
+
+__all__ = ["HANDLER"]
+
+BATCHED_FROM = 3
+
+
+def _handle(call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse:
+    """Remove members; before version 3 there is one, whose error stands for the request's."""
+    batched = call.version >= BATCHED_FROM
+    leaving = (
+        [(member.member_id, member.group_instance_id) for member in request.members]
+        if batched
+        else [(request.member_id, None)]
+    )
+    try:
+        if not request.group_id:
+            raise Refused(ErrorCode.INVALID_GROUP_ID)
+        call.check_coordinator(Kind.GROUP, request.group_id)
+        codes = call.cluster.groups.for_member(request.group_id).leave(leaving)
+    except Refused as refused:
+        if refused.code != ErrorCode.UNKNOWN_MEMBER_ID:
+            return LeaveGroupResponse(error_code=refused.code)
+        codes = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
+    if not batched:
+        return LeaveGroupResponse(error_code=codes[0])
+    return LeaveGroupResponse(
+        members=[
+            LeaveGroupResponse.MemberResponse(member_id=member_id, group_instance_id=instance_id, error_code=code)
+            for (member_id, instance_id), code in zip(leaving, codes, strict=True)
+        ]
+    )
+
+
+HANDLER = Handler(_handle, no_partitions)

@@ -1,0 +1,28 @@
+"""How Java hashes and writes some things, where what Kafka does depends on it."""
+
+import ipaddress
+
+__all__ = ["address_text", "bucket", "string_hash"]
+
+
+def string_hash(text: str) -> int:
+    """Return what `String.hashCode` gives, as 32 bits without a sign."""
+    value = 0
+    units = text.encode("utf-16-be", "surrogatepass")
+    for high, low in zip(units[::2], units[1::2], strict=True):
+        value = (value * 31 + (high << 8 | low)) & 0xFFFFFFFF
+    return value
+
+
+def bucket(text: str, size: int = 16) -> int:
+    """Return where a `HashMap` with so many buckets, a power of two, keeps a text: it gives its keys in that order."""
+    value = string_hash(text)
+    return (value ^ value >> 16) & (size - 1)
+
+
+def address_text(host: str) -> str:
+    """Return an address as `InetAddress.toString` writes it: without a name, and IPv6 in full."""
+    if ":" not in host:
+        return f"/{host}"
+    numbers = ipaddress.IPv6Address(host.partition("%")[0]).exploded.split(":")
+    return "/" + ":".join(f"{int(number, 16):x}" for number in numbers)
