@@ -1,8 +1,11 @@
 """The consumer on the embedded broker: messages, positions, places, and life."""
 
 import asyncio
+import dis
+import functools
 import gc
 import inspect
+import itertools
 import multiprocessing
 import os
 import signal
@@ -12,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -467,15 +471,46 @@ class Interruption:
         self.raised = False
 
     def __call__(self, frame: Any, event: str, _argument: Any) -> Any:
-        if not frame.f_code.co_filename.endswith("consumer/core.py") or frame.f_code.co_name in ("enter", "leave"):
+        if not self.concerns(frame):
             return None
         frame.f_trace_opcodes = True
-        if event == "opcode" and not self.raised:
+        if event == "opcode" and not self.raised and self.strikes(frame):
             self.left -= 1
             if self.left < 0:
                 self.raised = True
                 raise InterruptedPollError
         return self
+
+    def concerns(self, frame: Any) -> bool:
+        file: str = frame.f_code.co_filename
+        return file.endswith("consumer/core.py")
+
+    def strikes(self, _frame: Any) -> bool:
+        return True
+
+
+class Signal(Interruption):
+    """Raises where a signal's handler does: only after a call, at the start of a function and at the end of a loop.
+
+    But in the face too, whose last instructions nothing could make good for.
+    """
+
+    def concerns(self, frame: Any) -> bool:
+        return frame.f_code.co_filename.endswith(("consumer/core.py", "consumer/consumer.py"))
+
+    def strikes(self, frame: Any) -> bool:
+        return frame.f_lasti in looked_for_signals(frame.f_code)
+
+
+@functools.cache
+def looked_for_signals(code: CodeType) -> frozenset[int]:
+    """The instructions before which the interpreter runs the handlers of signals."""
+    found = list(dis.get_instructions(code))
+    return frozenset(
+        after.offset
+        for before, after in itertools.pairwise(found)
+        if before.opname.startswith(("CALL", "RESUME", "JUMP_BACKWARD"))
+    )
 
 
 @pytest.mark.parametrize("how", ["poll", "iterate"])
@@ -506,12 +541,41 @@ def test_an_interruption_at_any_instruction_loses_and_repeats_nothing(broker: Br
         assert 100 < nth < 9_900
 
 
+@pytest.mark.parametrize("how", ["poll", "iterate"])
+def test_a_signal_at_any_moment_leaves_a_consumer_that_can_be_polled(broker: Broker, how: str, seed: int) -> None:
+    """Ctrl-C on the way into a poll or out of it: no batch falls between the two, and nobody else seems to poll."""
+    wire = batch(0, [b"x"] * 10)
+    produce(broker, "cards", [(0, wire) for _ in range(2)])
+    with consumer(broker, "cards") as reading:
+        for nth in range(seed % 3, 3_000, 3):
+            reading.seek(("cards", 0), 0)
+            interruption = Signal(nth)
+            seen: list[int] = []
+            while len(seen) < 20:
+                sys.settrace(interruption)
+                try:
+                    if how == "poll":
+                        found = reading.poll(5, max_records=7)
+                    else:
+                        seen.append(next(iter(reading)).offset)
+                except InterruptedPollError:
+                    continue
+                finally:
+                    sys.settrace(None)
+                if how == "poll":
+                    seen += found.offsets()
+            assert seen == list(range(20)), nth
+            if not interruption.raised:
+                break
+        assert 30 < nth < 2_900
+
+
 def test_one_thread_polls_at_a_time(broker: Broker) -> None:
     with consumer(broker, "cards") as reading:
         reading.ready()
         polling = threading.Thread(target=reading.poll, args=(0.5,))
         polling.start()
-        while not reading._core._polling.locked():
+        while not reading._core.polling.locked():
             time.sleep(0.001)
         with pytest.raises(UsageError, match="another thread is polling"):
             reading.poll(0)

@@ -18,7 +18,7 @@ from felice.consumer.start import (
     parse_partition,
     parse_times,
 )
-from felice.errors import PartitionError
+from felice.errors import ClosedError, PartitionError
 from felice.types import K, TopicPartition, V
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from felice.clock import Clock
     from felice.cluster.health import Health
     from felice.consumer._batch import AsyncMessages, Batch, Message
+    from felice.consumer.core import Taken
     from felice.consumer.shelf import Partition
     from felice.events import Listener
 else:
@@ -91,21 +92,22 @@ class AsyncConsumer(Generic[K, V]):
 
     async def _refill(self) -> "Batch[K, V] | None":
         core = self._core
-        if core.outbox.closed and not core.engine.forked:
-            return None
         # Messages that are there cost no turn of the event loop, so each batch gives the other tasks one.
         await asyncio.sleep(0)
-        core.enter()
         try:
-            while (batch := core.next_batch()) is None:
-                if not await self._wait(None):
-                    return None
-            return batch
+            core.enter()
+        except ClosedError:
+            return None
+        taken: list[Taken[K, V]] = []
+        try:
+            with core.polling:
+                while (batch := core.next_batch(taken)) is None:
+                    if not await self._wait(None):
+                        return None
+                return batch
         except BaseException:
-            core.untake()
+            core.untake(taken)
             raise
-        finally:
-            core.leave()
 
     async def _wait(self, deadline: float | None) -> bool:
         """Wait until there may be something; False where the time is up, or the consumer closed."""
@@ -130,22 +132,25 @@ class AsyncConsumer(Generic[K, V]):
         most = core.most(max_records)
         deadline = None if timeout is None else core.clock.monotonic() + timeout
         core.enter()
+        taken: list[Taken[K, V]] = []
         try:
-            core.put_back()
-            while (batch := core.take(most)) is None:
-                if not await self._wait(deadline):
-                    return Batch.empty()
-            return batch
+            with core.polling:
+                core.put_back()
+                while (batch := core.take(most, taken)) is None:
+                    if not await self._wait(deadline):
+                        return Batch.empty()
+                return batch
         except BaseException:
-            core.untake()
+            core.untake(taken)
             raise
-        finally:
-            core.leave()
 
     async def batches(self) -> "AsyncIterator[Batch[K, V]]":
         """Iterate over batches, each with at least one record; ends when the consumer is closed."""
-        while not self._core.outbox.closed:
-            batch = await self.poll(None)
+        while True:
+            try:
+                batch = await self.poll(None)
+            except ClosedError:
+                return
             if len(batch):
                 yield batch
                 await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from felice.consumer.start import (
     parse_partition,
     parse_times,
 )
-from felice.errors import DeadlineExceeded, PartitionError
+from felice.errors import ClosedError, DeadlineExceeded, PartitionError
 from felice.types import K, TopicPartition, V
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from felice.clock import Clock
     from felice.cluster.health import Health
     from felice.consumer._batch import Batch, Message, Messages
+    from felice.consumer.core import Taken
     from felice.consumer.shelf import Partition
     from felice.events import Listener
 else:
@@ -102,19 +103,20 @@ class Consumer(Generic[K, V]):
 
     def _refill(self) -> "Batch[K, V] | None":
         core = self._core
-        if core.outbox.closed and not core.engine.forked:
-            return None
-        core.enter()
         try:
-            while (batch := core.next_batch()) is None:
-                if not self._wait(None):
-                    return None
-            return batch
+            core.enter()
+        except ClosedError:
+            return None
+        taken: list[Taken[K, V]] = []
+        try:
+            with core.polling:
+                while (batch := core.next_batch(taken)) is None:
+                    if not self._wait(None):
+                        return None
+                return batch
         except BaseException:
-            core.untake()
+            core.untake(taken)
             raise
-        finally:
-            core.leave()
 
     def _wait(self, deadline: float | None) -> bool:
         """Wait until there may be something; False where the time is up, or the consumer closed."""
@@ -138,22 +140,25 @@ class Consumer(Generic[K, V]):
         most = core.most(max_records)
         deadline = None if timeout is None else core.clock.monotonic() + timeout
         core.enter()
+        taken: list[Taken[K, V]] = []
         try:
-            core.put_back()
-            while (batch := core.take(most)) is None:
-                if not self._wait(deadline):
-                    return Batch.empty()
-            return batch
+            with core.polling:
+                core.put_back()
+                while (batch := core.take(most, taken)) is None:
+                    if not self._wait(deadline):
+                        return Batch.empty()
+                return batch
         except BaseException:
-            core.untake()
+            core.untake(taken)
             raise
-        finally:
-            core.leave()
 
     def batches(self) -> "Iterator[Batch[K, V]]":
         """Iterate over batches, each with at least one record; ends when the consumer is closed."""
-        while not self._core.outbox.closed:
-            batch = self.poll(None)
+        while True:
+            try:
+                batch = self.poll(None)
+            except ClosedError:
+                return
             if len(batch):
                 yield batch
 

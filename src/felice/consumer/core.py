@@ -16,7 +16,7 @@ import warnings
 import weakref
 from collections.abc import Iterable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from felice import native
 from felice.clock import Clock, SystemClock
@@ -64,6 +64,14 @@ TAKE_TOGETHER = 256 * 1024
 """Bytes of small chunks that are read into one batch together."""
 
 
+class Taken(NamedTuple, Generic[K, V]):
+    """A batch on its way to the user, and where it was taken from."""
+
+    partition: Partition
+    shelf: Shelf
+    batch: "Batch[K, V]"
+
+
 class Core(Generic[K, V]):
     """One consumer, without a face."""
 
@@ -94,9 +102,9 @@ class Core(Generic[K, V]):
             topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config.request_timeout
         )
         self._bell = self.engine.mailbox(self._fetcher.drain)
-        self._polling = threading.Lock()
+        self.polling = threading.Lock()
+        """Held by the thread that polls, between `enter` and the end of its poll."""
         self._current: Partition | None = None  # whose turn it is
-        self._taken: tuple[Partition, Shelf, Batch[K, V]] | None = None  # what take() returned last
         self.engine.register(self)
         self.engine.post(self._begin)
 
@@ -177,18 +185,18 @@ class Core(Generic[K, V]):
     # -- taking batches -------------------------------------------------------------------------------------------
 
     def enter(self) -> None:
-        """Begin to take: one thread at a time."""
+        """Raise where this thread must not poll now; otherwise it takes `polling`, and then calls `take`.
+
+        As `with core.polling:`, whose ends are compiled: Ctrl-C strikes before the lock is taken or after it is given
+        back, and never in between, as it could in a method of ours. Asked here, and not there, is whether it is free,
+        so that a signal handler which polls inside a poll does not wait for itself. (Two threads that ask in the same
+        instant take turns.)
+        """
         self.check()
-        # Never waits, so that a signal handler which polls inside a poll is told so and does not wait for itself.
-        if not self._polling.acquire(blocking=False):
+        if self.polling.locked():
             raise UsageError(
                 "another thread is polling this consumer, or iterating over it", hint="give each thread its own"
             )
-
-    def leave(self) -> None:
-        """End taking."""
-        self._polling.release()
-        self._taken = None
 
     def most(self, max_records: int | None) -> int:
         """Return how many records a poll may return."""
@@ -198,9 +206,10 @@ class Core(Generic[K, V]):
             raise UsageError(f"max_records={max_records!r}", hint="give a whole number of at least 1")
         return max_records
 
-    def take(self, most: int) -> "Batch[K, V] | None":
-        """Return the next batch, of up to `most` records; None where there is none yet. Between `enter` and `leave`.
+    def take(self, most: int, taken: "list[Taken[K, V]]") -> "Batch[K, V] | None":
+        """Return the next batch, of up to `most` records, and note it in `taken`; None where there is none yet.
 
+        The caller holds `polling`, and hands `taken` to `untake` where an exception keeps the batch from the user.
         Raises what stopped a partition, once it is that partition's turn.
         """
         ready = self.outbox.ready
@@ -222,19 +231,18 @@ class Core(Generic[K, V]):
                 # Sought meanwhile, by another thread: nothing of this shelf counts any more.
                 self.outbox.returned.extend(shelf.held)
             elif batch is not None:
-                self._taken = (partition, shelf, batch)
+                taken.append(Taken(partition, shelf, batch))
                 shelf.position = batch.next_offset
                 return batch
 
-    def untake(self) -> None:
-        """Set right what an exception (Ctrl-C, perhaps) has left half done, between `enter` and `leave`.
+    def untake(self, taken: "list[Taken[K, V]]") -> None:
+        """Set right what an exception (Ctrl-C, perhaps) has left half done.
 
         The batch just taken does not reach the user, and somebody may have been taken from the turns and not served.
         """
-        if self._taken is not None:
-            _, shelf, batch = self._taken
-            self._taken = None
-            shelf.position = batch.offset
+        for _, shelf, batch in taken:
+            if shelf.position == batch.next_offset:
+                shelf.position = batch.offset
         self.outbox.ready.extend(self.outbox.partitions.values())
         self._bell.notify()
 
@@ -388,16 +396,15 @@ class Core(Generic[K, V]):
 
     # -- iterating ------------------------------------------------------------------------------------------------
 
-    def next_batch(self) -> "Batch[K, V] | None":
+    def next_batch(self, taken: "list[Taken[K, V]]") -> "Batch[K, V] | None":
         """Return the next batch for an iteration, as `take` does; its messages move the position one by one."""
         messages = self._iteration
         assert messages is not None
         messages.rest()
-        batch = self.take(self.config.max_poll_records)
+        batch = self.take(self.config.max_poll_records, taken)
         if batch is not None:
-            assert self._taken is not None
             # The iteration drops the batch if it is of another shelf than the partition's by then.
-            messages.owner, messages.shelf = self._taken[:2]
+            messages.owner, messages.shelf = taken[-1].partition, taken[-1].shelf
         return batch
 
     def put_back(self) -> None:
