@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster import KafkaCluster
-from questions import QUESTIONS
+from questions import ALIKE, QUESTIONS
 
 from asking import Asker, new_run
 from felice.broker import Broker
@@ -19,8 +19,7 @@ def run() -> str:
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Broker]:
     """The embedded broker, set up as the real one is."""
-    configs = {"default.replication.factor": 1, "num.partitions": 4}
-    with Broker(auto_create=False, configs=configs) as broker:
+    with Broker(auto_create=False, configs=ALIKE) as broker:
         yield broker
 
 

@@ -1,14 +1,15 @@
 """One configuration key of Kafka's: its type, its default, and what it may hold."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TypeAlias
 
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 
-__all__ = ["Kind", "Setting", "Settings", "Source", "Value"]
+__all__ = ["Kind", "Mode", "Setting", "Settings", "Source", "Value", "as_text"]
 
 Value: TypeAlias = bool | int | float | str | tuple[str, ...]
 
@@ -16,6 +17,7 @@ Value: TypeAlias = bool | int | float | str | tuple[str, ...]
 class Kind(IntEnum):
     """Types of configuration values, by their numbers on the wire (KIP-569)."""
 
+    UNKNOWN = 0
     BOOLEAN = 1
     STRING = 2
     INT = 3
@@ -23,14 +25,36 @@ class Kind(IntEnum):
     LONG = 5
     DOUBLE = 6
     LIST = 7
+    CLASS = 8
+    PASSWORD = 9
 
 
 class Source(IntEnum):
-    """Where a configuration value comes from, by its number on the wire (KIP-226)."""
+    """Where a configuration value comes from, by its number on the wire (KIP-226, KIP-714, KIP-848)."""
 
     TOPIC = 1
+    DYNAMIC_BROKER = 2
+    DYNAMIC_DEFAULT_BROKER = 3
     STATIC_BROKER = 4
     DEFAULT = 5
+    BROKER_LOGGER = 6
+    CLIENT_METRICS = 7
+    GROUP = 8
+
+
+class Mode(Enum):
+    """Whether a broker's key can change while it runs, for each broker by itself or also for all (KIP-226)."""
+
+    FIXED = "fixed"
+    BROKER = "broker"
+    CLUSTER = "cluster"
+
+
+def as_text(value: Value) -> str:
+    """Return a value as Kafka writes it."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 BITS = {Kind.SHORT: 15, Kind.INT: 31, Kind.LONG: 63}
@@ -46,12 +70,22 @@ class Setting:
     """None where it is unset, and something else decides."""
     about: str
     broker_name: str | None = None
-    """For a topic's setting: the broker's setting that gives its default."""
+    """For a setting of a topic or a group: the broker's setting that gives its default."""
     low: float | None = None
     high: float | None = None
     one_of: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
-    """Texts that are right besides what the range allows."""
+    """Texts that are right besides what the range allows, or, for a list, what its parts may be."""
+    shape: str | None = None
+    """A regular expression that texts, or each part of a list, must match."""
+    folded: bool = False
+    """Whether `one_of` is meant in upper and lower case."""
+    mode: Mode = Mode.CLUSTER
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value is never shown; of keys that nobody knows it is not known, so they are secret too."""
+        return self.kind in (Kind.PASSWORD, Kind.UNKNOWN)
 
     def parse(self, text: str) -> Value:
         """Return the value that `text` stands for; refuse what does not fit with INVALID_CONFIG."""
@@ -69,9 +103,15 @@ class Setting:
                 except ValueError:
                     raise self._wrong(text, "a number") from None
             case Kind.LIST:
-                return tuple(self._choice(part.strip()) for part in text.split(",")) if text else ()
+                if not text or text in self.also:
+                    return (text,) if text else ()
+                return tuple(dict.fromkeys(self._choice(part.strip()) for part in text.split(",")))
             case _:
                 return self._choice(text)
+
+    def written(self, text: str) -> str:
+        """Return a right text as Kafka writes the value it stands for."""
+        return as_text(self.parse(text))
 
     def _whole(self, text: str) -> int:
         """Return a whole number of the kind's size."""
@@ -96,8 +136,10 @@ class Setting:
 
     def _choice(self, text: str) -> str:
         """Return a text that is one of the right ones, if they are listed."""
-        if self.one_of and text not in self.one_of:
+        if self.one_of and (text.lower() if self.folded else text) not in self.one_of:
             raise self._wrong(text, f"one of {', '.join(self.one_of)}")
+        if self.shape is not None and not re.fullmatch(self.shape, text):
+            raise self._wrong(text, f"of the form {self.shape}")
         return text
 
     def _wrong(self, text: str, wanted: str) -> Refused:

@@ -2,22 +2,24 @@
 
 All of a topic's keys are taken, checked, kept and described. Those that act here are `cleanup.policy` (as a check),
 `compression.*`, `max.message.bytes`, `message.timestamp.*`, `min.insync.replicas` and `segment.bytes` (as the largest
-record set); nothing is expired or compacted. Of the broker's keys there are the ones that act here, and the ones that
-topics inherit.
+record set); nothing is expired or compacted. The broker's keys stand in `broker_keys`; here is what those do that act.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
+from felice.broker.broker_keys import broker_keys
 from felice.broker.setting import Kind, Setting, Settings
 
-__all__ = ["BROKER_SETTINGS", "TOPIC_SETTINGS"]
+__all__ = ["BROKER_SETTINGS", "CLIENT_METRICS_SETTINGS", "GROUP_SETTINGS", "TOPIC_SETTINGS"]
 
-BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST = Kind
+BOOLEAN, STRING, INT, LONG, DOUBLE, LIST = Kind.BOOLEAN, Kind.STRING, Kind.INT, Kind.LONG, Kind.DOUBLE, Kind.LIST
 MAX_LONG: Final = str((1 << 63) - 1)
 WEEK: Final = "604800000"
 CODECS: Final = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 TIMESTAMPS: Final = ("CreateTime", "LogAppendTime")
+REPLICA: Final = r"\d+:\d+"
+"""A partition and a node."""
 
 _TOPIC = (
     Setting("cleanup.policy", LIST, "delete", "What happens to old records.", "log.cleanup.policy",
@@ -37,10 +39,12 @@ _TOPIC = (
     Setting("flush.messages", LONG, MAX_LONG, "Records after which the log is forced to disk.",
             "log.flush.interval.messages", low=1),
     Setting("flush.ms", LONG, MAX_LONG, "Time after which the log is forced to disk.", "log.flush.interval.ms", low=0),
-    Setting("follower.replication.throttled.replicas", LIST, "", "Replicas whose fetching is throttled."),
+    Setting("follower.replication.throttled.replicas", LIST, "", "Replicas whose fetching is throttled.",
+            shape=REPLICA, also=("*",)),
     Setting("index.interval.bytes", INT, "4096", "Bytes of log between two index entries.",
             "log.index.interval.bytes", low=0),
-    Setting("leader.replication.throttled.replicas", LIST, "", "Replicas whose leaders are throttled."),
+    Setting("leader.replication.throttled.replicas", LIST, "", "Replicas whose leaders are throttled.",
+            shape=REPLICA, also=("*",)),
     Setting("local.retention.bytes", LONG, "-2", "Bytes kept here of a log that is also stored remotely.",
             "log.local.retention.bytes", low=-2),
     Setting("local.retention.ms", LONG, "-2", "Time a log that is also stored remotely is kept here.",
@@ -74,51 +78,86 @@ _TOPIC = (
             "unclean.leader.election.enable"),
 )  # fmt: skip
 
-_BROKER = (
-    Setting("auto.create.topics.enable", BOOLEAN, "true", "Whether asking for a topic's metadata may create it."),
-    Setting("default.replication.factor", INT, "1", "Replicas of a topic that names no number.", low=1),
-    Setting("delete.topic.enable", BOOLEAN, "true", "Whether topics can be deleted."),
-    Setting("group.initial.rebalance.delay.ms", INT, "3000", "How long an empty group waits for more members.", low=0),
-    Setting("group.max.session.timeout.ms", INT, "1800000", "Longest session timeout of a classic group's member."),
-    Setting("group.max.size", INT, "2147483647", "Most members of a classic group.", low=1),
-    Setting("group.min.session.timeout.ms", INT, "6000", "Shortest session timeout of a classic group's member."),
-    Setting("offset.metadata.max.bytes", INT, "4096", "Longest metadata of a committed offset."),
-    Setting("offsets.retention.check.interval.ms", LONG, "600000", "Time between two looks for old offsets.", low=1),
-    Setting("offsets.retention.minutes", INT, "10080", "How long offsets of a group that is not used are kept.", low=1),
-    Setting("offsets.topic.num.partitions", INT, "50", "Partitions of the topic of committed offsets.", low=1),
-    Setting("offsets.topic.replication.factor", SHORT, "3", "Replicas of that topic, at most one a node.", low=1),
-    Setting("offsets.topic.segment.bytes", INT, "104857600", "Bytes in one file of that topic.", low=1048576),
-    Setting("share.coordinator.state.topic.num.partitions", INT, "50", "Partitions of share groups' state.", low=1),
-    Setting("share.coordinator.state.topic.replication.factor", SHORT, "3", "Replicas of that topic.", low=1),
-    Setting("share.coordinator.state.topic.segment.bytes", INT, "104857600", "Bytes in one file of that topic.",
-            low=1048576),
-    Setting("transaction.state.log.num.partitions", INT, "50", "Partitions of the topic of transactions.", low=1),
-    Setting("transaction.state.log.replication.factor", SHORT, "3", "Replicas of that topic.", low=1),
-    Setting("transaction.state.log.segment.bytes", INT, "104857600", "Bytes in one file of that topic.", low=1048576),
-    Setting("fetch.max.bytes", INT, "57671680", "Most bytes of records in one answer to Fetch.", low=1024),
-    Setting("max.incremental.fetch.session.cache.slots", INT, "1000", "Fetch sessions kept by a node.", low=0),
-    Setting("num.partitions", INT, "1", "Partitions of a topic that names no number.", low=1),
-    Setting("socket.request.max.bytes", INT, "104857600", "Largest request in bytes.", low=1),
-    Setting("transaction.max.timeout.ms", INT, "900000", "Longest timeout a transaction may ask for.", low=1),
+_ACTING: Final = {
+    "auto.create.topics.enable": "Whether asking for a topic's metadata may create it.",
+    "default.replication.factor": "Replicas of a topic that names no number.",
+    "delete.topic.enable": "Whether topics can be deleted.",
+    "fetch.max.bytes": "Most bytes of records in one answer to Fetch.",
+    "group.initial.rebalance.delay.ms": "How long an empty group waits for more members.",
+    "group.max.session.timeout.ms": "Longest session timeout of a classic group's member.",
+    "group.max.size": "Most members of a classic group.",
+    "group.min.session.timeout.ms": "Shortest session timeout of a classic group's member.",
+    "max.incremental.fetch.session.cache.slots": "Fetch sessions kept by a node.",
+    "num.partitions": "Partitions of a topic that names no number.",
+    "offset.metadata.max.bytes": "Longest metadata of a committed offset.",
+    "offsets.retention.check.interval.ms": "Time between two looks for old offsets.",
+    "offsets.retention.minutes": "How long offsets of a group that is not used are kept.",
+    "offsets.topic.num.partitions": "Partitions of the topic of committed offsets.",
+    "offsets.topic.replication.factor": "Replicas of that topic, at most one a node.",
+    "offsets.topic.segment.bytes": "Bytes in one file of that topic.",
+    "share.coordinator.state.topic.num.partitions": "Partitions of share groups' state.",
+    "share.coordinator.state.topic.replication.factor": "Replicas of that topic.",
+    "share.coordinator.state.topic.segment.bytes": "Bytes in one file of that topic.",
+    "socket.request.max.bytes": "Largest request in bytes.",
+    "transaction.max.timeout.ms": "Longest timeout a transaction may ask for.",
+    "transaction.state.log.num.partitions": "Partitions of the topic of transactions.",
+    "transaction.state.log.replication.factor": "Replicas of that topic.",
+    "transaction.state.log.segment.bytes": "Bytes in one file of that topic.",
+}
+"""What the broker's keys do that act here, besides those that topics inherit."""
+
+_GROUP = (
+    Setting("consumer.assignment.interval.ms", INT, "1000", "Shortest time between two assignments.",
+            "group.consumer.assignment.interval.ms", low=0),
+    Setting("consumer.heartbeat.interval.ms", INT, "5000", "How often members of a consumer group report.",
+            "group.consumer.heartbeat.interval.ms", low=1),
+    Setting("consumer.session.timeout.ms", INT, "45000", "How long a silent member of a consumer group is kept.",
+            "group.consumer.session.timeout.ms", low=1),
+    Setting("share.assignment.interval.ms", INT, "1000", "Shortest time between two assignments.",
+            "group.share.assignment.interval.ms", low=0),
+    Setting("share.auto.offset.reset", STRING, "latest", "Where a share group begins to read.",
+            shape=r"latest|earliest|by_duration:-?P(?=.).*"),
+    Setting("share.delivery.count.limit", INT, "5", "How often a record is delivered at most.",
+            "group.share.delivery.count.limit", low=2),
+    Setting("share.heartbeat.interval.ms", INT, "5000", "How often members of a share group report.",
+            "group.share.heartbeat.interval.ms", low=1),
+    Setting("share.isolation.level", STRING, "read_uncommitted", "Whether records of open transactions are read.",
+            one_of=("read_committed", "read_uncommitted")),
+    Setting("share.partition.max.record.locks", INT, "2000", "Most records of a partition that are delivered at once.",
+            "group.share.partition.max.record.locks", low=100),
+    Setting("share.record.lock.duration.ms", INT, "30000", "How long a delivered record is locked.",
+            "group.share.record.lock.duration.ms", low=1000),
+    Setting("share.renew.acknowledge.enable", BOOLEAN, "true", "Whether a lock may be prolonged."),
+    Setting("share.session.timeout.ms", INT, "45000", "How long a silent member of a share group is kept.",
+            "group.share.session.timeout.ms", low=1),
+    Setting("streams.assignment.interval.ms", INT, "1000", "Shortest time between two assignments.",
+            "group.streams.assignment.interval.ms", low=0),
+    Setting("streams.heartbeat.interval.ms", INT, "5000", "How often members of a streams group report.",
+            "group.streams.heartbeat.interval.ms", low=1),
+    Setting("streams.initial.rebalance.delay.ms", INT, "3000", "How long an empty streams group waits for others.",
+            "group.streams.initial.rebalance.delay.ms", low=0),
+    Setting("streams.num.standby.replicas", INT, "0", "Standby copies of a task.",
+            "group.streams.num.standby.replicas", low=0),
+    Setting("streams.session.timeout.ms", INT, "45000", "How long a silent member of a streams group is kept.",
+            "group.streams.session.timeout.ms", low=1),
 )  # fmt: skip
 
-UNSET: Final = frozenset({"log.flush.interval.ms", "log.retention.ms", "log.roll.jitter.ms", "log.roll.ms"})
-"""The broker's keys that another one, in hours or of a scheduler, stands for unless they are set."""
-
-
-def _inherited() -> Iterator[Setting]:
-    """Give the broker's keys that topics take their defaults from."""
-    for topic in _TOPIC:
-        if topic.broker_name is not None:
-            default = None if topic.broker_name in UNSET else topic.default
-            yield Setting(
-                topic.broker_name, topic.kind, default, topic.about,
-                low=topic.low, high=topic.high, one_of=topic.one_of, also=topic.also,
-            )  # fmt: skip
-
+_CLIENT_METRICS = (
+    Setting("interval.ms", INT, "300000", "How often clients send their metrics.", low=100, high=3600000),
+    Setting("match", LIST, "", "Which clients are meant: pairs of a property and a regular expression."),
+    Setting("metrics", LIST, "", "Prefixes of the metrics that are wanted; empty for none, `*` for all."),
+)
 
 TOPIC_SETTINGS: Mapping[str, Setting] = Settings.table(_TOPIC)
 """A topic's keys by name."""
 
-BROKER_SETTINGS: Mapping[str, Setting] = Settings.table((*_BROKER, *_inherited()))
-"""A broker's keys by name."""
+_INHERITED = {topic.broker_name: topic.about for topic in _TOPIC if topic.broker_name is not None}
+
+BROKER_SETTINGS: Mapping[str, Setting] = Settings.table(broker_keys(_INHERITED | _ACTING))
+"""A broker's keys by name: all that Kafka has."""
+
+GROUP_SETTINGS: Mapping[str, Setting] = Settings.table(_GROUP)
+"""The keys of groups by name (KIP-848, KIP-932, KIP-1071)."""
+
+CLIENT_METRICS_SETTINGS: Mapping[str, Setting] = Settings.table(_CLIENT_METRICS)
+"""The keys of a subscription to clients' metrics by name (KIP-714)."""

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from felice.broker.call import Call, Handler
 from felice.broker.cluster import Plan
-from felice.broker.config_entries import topic_entries
+from felice.broker.configs.topics import topic_entries
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
@@ -63,7 +63,7 @@ def _created(call: Call, plan: Plan) -> Result:
             CreateTopicsResponse.CreatableTopicConfigs(
                 name=entry.setting.name, value=entry.text, config_source=entry.source
             )
-            for entry in topic_entries(plan.settings, call.cluster.settings)
+            for entry in topic_entries(plan.settings, call.cluster.configs.brokers.layers(call.node.id))
         ],
     )
 
