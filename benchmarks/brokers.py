@@ -21,7 +21,7 @@ from measure import Broker, Setting
 ROOT = Path(__file__).resolve().parents[1]
 TOPIC = "letters"
 BATCH_BYTES = 256 * 1024  # of a prepared batch: between what a busy and what a patient producer makes
-LOG_BYTES, QUICK_LOG_BYTES = 1_000_000_000, 200_000_000  # of a log that is filled before it is read
+LOG_BYTES, QUICK_LOG_BYTES = 400_000_000, 200_000_000  # of a log that is filled before it is read
 BROKER_JAVA = ("java", "-Xms512m", "-Xmx1g")
 
 MOCK = """

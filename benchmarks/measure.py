@@ -115,8 +115,8 @@ class Benchmark:
         sizes: tuple[int, ...] = (100, 1000),
         brokers: dict[str, Broker] | None = None,
         fresh: tuple[str, ...] = (),
-        rounds: int = 5,
-        seconds: float = 2.0,
+        rounds: int = 3,
+        seconds: float = 1.0,
         quick_seconds: float = 0.5,
     ) -> None:
         self.name, self.title, self.metrics, self.sizes = name, title, metrics, sizes

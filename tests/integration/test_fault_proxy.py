@@ -54,10 +54,8 @@ def test_clients_see_the_proxys_addresses_in_every_version(broker: Broker, proxy
         assert {node.port for node in answer.brokers} == outside
         assert {topic.name: len(topic.partitions) for topic in answer.topics} == {"letters": 2}
     for version in range(7):
-        request = (
-            FindCoordinatorRequest(coordinator_keys=["post"]) if version >= 4 else FindCoordinatorRequest(key="post")
-        )
-        found = asker.ask(request, version)
+        keys = {"coordinator_keys": ["post"]} if version >= 4 else {"key": "post"}
+        found = asker.ask(FindCoordinatorRequest(**keys), version)
         assert {each.port for each in (found.coordinators if version >= 4 else [found])} <= outside
     assert {int(address.rpartition(":")[2]) for address in proxy.nodes.values()} == outside
     assert sorted(proxy.nodes) == [1, 2]
