@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from felice.broker.call import Call
 from felice.broker.clock import BrokerClock
@@ -26,6 +26,9 @@ from felice.wire.frames import RequestHeader
 from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.messages.registry import API_NAMES
 from felice.wire.records import Record, read_records
+
+if TYPE_CHECKING:
+    from felice.broker.transactions.coordinator import TransactionView
 
 __all__ = ["Broker"]
 
@@ -223,6 +226,13 @@ class Broker:
             return log.start_offset, log.end_offset
 
         return self._run(read)
+
+    # --- transactions ---
+
+    @property
+    def transactions(self) -> "dict[str, TransactionView]":
+        """The transactional IDs that are known, with their producers and what is open."""
+        return self._run(lambda: self._cluster.transactions.views())
 
     # --- leaders ---
 

@@ -1,31 +1,33 @@
 """The state of the virtual cluster: its nodes, its topics, and who leads what. It knows nothing of sockets."""
 
 import base64
+import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from felice.broker.clock import BrokerClock
+from felice.broker.configs.inheritance import topic_settings
 from felice.broker.coordination import Coordination
 from felice.broker.node import Node
 from felice.broker.partition import NO_LEADER, Partition
+from felice.broker.placement import assigned, check_replicas, spread
 from felice.broker.refusal import Refused
 from felice.broker.setting import Settings
-from felice.broker.setting_tables import BROKER_SETTINGS, TOPIC_SETTINGS
+from felice.broker.setting_tables import BROKER_SETTINGS
 from felice.broker.topics import Topic, check_name, collision_key
-from felice.broker.transactional_ids import TransactionalIds
 from felice.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from felice.broker.configs.store import Configs
     from felice.broker.groups.groups import Groups
+    from felice.broker.transactions.coordinator import Transactions
 
 __all__ = ["DEFAULT", "Cluster", "Plan"]
 
 DEFAULT = -1
 """Stands for the broker's default, in numbers of partitions and replicas."""
-
-MAX_PARTITIONS_AT_ONCE = 10_000
 
 
 class Plan:
@@ -49,15 +51,24 @@ class Cluster:
         self.clock = clock
         self.chance = chance
         self.settings = Settings(BROKER_SETTINGS, settings)
+        self.own_settings: dict[int, Settings] = {}
+        """The settings of the nodes for which some are set that the others do not have."""
         self.nodes = {node.id: node for node in nodes}
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
         self.coordination = Coordination(self)
-        self.transactional_ids = TransactionalIds(self.new_producer_id)
         self.id = base64.urlsafe_b64encode(self._new_uuid()).decode().rstrip("=")
         self._collisions: dict[str, str] = {}
         self._when_deleted: list[Callable[[Topic], object]] = []
         self._last_producer_id = -1
+        self._controller = NO_LEADER
+
+    @cached_property
+    def configs(self) -> "Configs":
+        """What can be configured while the broker runs. It is loaded when it is first asked for."""
+        from felice.broker.configs.store import Configs
+
+        return Configs(self)
 
     @cached_property
     def groups(self) -> "Groups":
@@ -65,6 +76,13 @@ class Cluster:
         from felice.broker.groups.groups import Groups
 
         return Groups(self)
+
+    @cached_property
+    def transactions(self) -> "Transactions":
+        """The transactions. What they need is loaded when they are first asked for."""
+        from felice.broker.transactions.coordinator import Transactions
+
+        return Transactions(self)
 
     # --- nodes ---
 
@@ -74,43 +92,120 @@ class Cluster:
         return [node for node in self.nodes.values() if node.up]
 
     @property
+    def alive_ids(self) -> set[int]:
+        """The IDs of the nodes that are up."""
+        return {node.id for node in self.nodes.values() if node.up}
+
+    @property
     def controller_id(self) -> int:
-        """The node that clients are told to send administrative requests to."""
-        return min((node.id for node in self.alive), default=NO_LEADER)
+        """The node that clients are told to send administrative requests to: the one chosen, or the first that is up."""
+        chosen = self.nodes.get(self._controller)
+        if chosen is not None and chosen.up:
+            return chosen.id
+        return min(self.alive_ids, default=NO_LEADER)
+
+    def move_controller(self, node_id: int) -> None:
+        """Make a node the controller, for as long as it is up."""
+        self._check_up(node_id)
+        self._controller = node_id
 
     def node_started(self, node: Node) -> None:
         """Count a node in."""
         node.up = True
-        self._for_all_partitions(lambda partition, alive: partition.node_started(node.id, alive))
+        killed, node.killed = node.killed, False
+        self._for_all_partitions(lambda partition, alive: partition.node_started(node.id, alive, killed=killed))
 
-    def node_stopped(self, node: Node) -> None:
+    def node_stopped(self, node: Node, *, killed: bool = False) -> None:
         """Count a node out: others take over what it led, where they can."""
-        node.up = False
+        node.up, node.killed = False, killed
         node.sessions.clear()
         self._for_all_partitions(lambda partition, alive: partition.node_stopped(node.id, alive))
 
-    def move_leader(self, topic: str, index: int, node_id: int) -> None:
-        """Make a node the leader of a partition; if it has no replica, it takes the present leader's place."""
-        partition = self.partition(topic, index)
+    def node_removed(self, node: Node) -> None:
+        """Give a node's replicas to others that are up and have none of their partitions; without such they go."""
+        del self.nodes[node.id]
+        node.up = False
+        heirs = itertools.cycle(sorted(self.alive_ids) or sorted(self.nodes))
+
+        def part(partition: Partition, alive: set[int]) -> None:
+            if node.id in partition.replicas:
+                turn = (next(heirs) for _ in self.nodes)
+                heir = next((other for other in turn if other not in partition.replicas), None)
+                partition.replace(node.id, heir, alive)
+
+        self._for_all_partitions(part)
+
+    def _for_all_partitions(self, tell: Callable[[Partition, set[int]], None]) -> None:
+        """Tell every partition of a change among the nodes."""
+        alive = self.alive_ids
+        for topic in tuple(self.topics.values()):
+            for partition in topic.partitions:
+                tell(partition, alive)
+
+    def _check_up(self, node_id: int) -> None:
+        """Refuse a node that is not there or not up with BROKER_NOT_AVAILABLE."""
         node = self.nodes.get(node_id)
         if node is None or not node.up:
             raise Refused(ErrorCode.BROKER_NOT_AVAILABLE, f"node {node_id} is not up")
-        if node_id not in partition.replicas:
-            place = partition.replicas.index(partition.leader) if partition.leader in partition.replicas else 0
-            if partition.replicas[place] in partition.in_sync:
-                partition.in_sync.remove(partition.replicas[place])
-            partition.replicas[place] = node_id
-        if node_id not in partition.in_sync:
-            partition.in_sync.append(node_id)
-        if partition.leader != node_id:
-            partition.lead(node_id)
 
-    def _for_all_partitions(self, tell: Any) -> None:
-        """Tell every partition of a change among the nodes."""
-        alive = {node.id for node in self.alive}
-        for topic in self.topics.values():
-            for partition in topic.partitions:
-                tell(partition, alive)
+    # --- leaders and replicas ---
+
+    def move_leader(self, partition: Partition, node_id: int) -> None:
+        """Make a node the leader of a partition; if it has no replica, it takes the present leader's place."""
+        self._check_up(node_id)
+        alive = self.alive_ids
+        if node_id not in partition.replicas:
+            replaced = partition.leader if partition.leader in partition.replicas else partition.replicas[0]
+            partition.replace(replaced, node_id, alive)
+        elif partition.leader != node_id:
+            partition.resume(node_id, alive)
+        if partition.leader != node_id:
+            partition.lead(node_id, alive)
+
+    def elect(self, partition: Partition, *, unclean: bool = False) -> None:
+        """Make the preferred replica the leader (KIP-183), or with `unclean` any where there is no leader (KIP-460).
+
+        Refuse as Kafka does with ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE.
+        """
+        alive, preferred = self.alive_ids, partition.replicas[0]
+        if partition.leader != NO_LEADER if unclean else partition.leader == preferred:
+            raise Refused(ErrorCode.ELECTION_NOT_NEEDED, "Leader election not needed for topic partition.")
+        if unclean:
+            if not partition.elect(alive, unclean=True):
+                raise Refused(
+                    ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "Eligible topic partition leaders are not available."
+                )
+        elif preferred in alive and partition.may_lead(preferred):
+            partition.lead(preferred, alive)
+        else:
+            raise Refused(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "The preferred leader was not available.")
+
+    def reassign(self, partition: Partition, replicas: Sequence[int] | None) -> None:
+        """Move a partition to other replicas, or (None) call off what is under way (KIP-455).
+
+        Refuse with INVALID_REPLICA_ASSIGNMENT or NO_REASSIGNMENT_IN_PROGRESS. It is done at once, unless a new
+        replica's node is down; until it is up the partition's `adding` and `removing` tell what is under way.
+        """
+        if replicas is None:
+            partition.cancel_reassignment(self.alive_ids)
+        else:
+            check_replicas(replicas, self.nodes, "the partition", as_many_as=len(replicas))
+            partition.reassign(replicas, self.alive_ids)
+
+    def pause_replica(self, partition: Partition, node_id: int) -> None:
+        """Let a replica lag; after `replica.lag.time.max.ms` in which it has not all records it is not in sync."""
+        seconds = self.settings.number("replica.lag.time.max.ms") / 1000
+        partition.pause(node_id, lambda: self.clock.call_later(seconds, partition.drop, node_id))
+
+    def shrink_isr(self, partition: Partition, node_id: int) -> None:
+        """Let a replica lag, and count it as out of sync at once."""
+        partition.pause(node_id)
+        partition.drop(node_id)
+
+    def grow_isr(self, partition: Partition, node_id: int) -> None:
+        """Let a replica catch up that lags."""
+        self._check_up(node_id)
+        partition.resume(node_id, self.alive_ids)
 
     # --- topics ---
 
@@ -135,6 +230,11 @@ class Cluster:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return found
 
+    def settings_of(self, topic: Topic, node_id: int) -> Settings:
+        """Return a topic's settings as they count on a node, which may have other defaults than the rest."""
+        own = self.own_settings.get(node_id)
+        return topic.settings if own is None else topic_settings(topic.settings.texts, own)
+
     def plan_topic(
         self,
         name: str,
@@ -153,31 +253,33 @@ class Cluster:
             raise Refused(
                 ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name!r} differs from the topic {other!r} in '.' and '_' only"
             )
-        settings = Settings(TOPIC_SETTINGS, configs or {}, self._inherited())
+        settings = topic_settings(configs or {}, self.settings)
         manual = list(assignments)
         if manual:
             if partitions != DEFAULT or replication_factor != DEFAULT:
                 raise Refused(
                     ErrorCode.INVALID_REQUEST, "with replicas assigned by hand, the numbers of both must be -1"
                 )
-            replicas = self._assigned(manual)
+            replicas = assigned(manual, self.nodes)
         else:
             replicas = self._spread(partitions, replication_factor)
         return Plan(name, self._new_uuid(), replicas, settings)
 
     def create_topic(self, plan: Plan) -> Topic:
         """Create a topic that was planned."""
-        partitions = [Partition(index, list(replicas)) for index, replicas in enumerate(plan.replicas)]
-        alive = {node.id for node in self.alive}
-        for partition in partitions:
-            partition.elect(alive)
-            if partition.leader == NO_LEADER:
-                partition.lead(NO_LEADER)
-        topic = Topic(plan.name, plan.topic_id, partitions, plan.settings)
+        topic = Topic(plan.name, plan.topic_id, [], plan.settings)
+        self.add_partitions(topic, plan.replicas)
         self.topics[topic.name] = topic
         self.topics_by_id[topic.id] = topic
         self._collisions[collision_key(topic.name)] = topic.name
         return topic
+
+    def add_partitions(self, topic: Topic, replicas: Iterable[Sequence[int]]) -> None:
+        """Give a topic more partitions, behind those that it has."""
+        for nodes in replicas:
+            partition = Partition(len(topic.partitions), list(nodes), topic, self.clock.time_ms)
+            topic.partitions.append(partition)
+            partition.found(self.alive_ids)
 
     def delete_topic(self, topic: Topic) -> None:
         """Delete a topic with all its records."""
@@ -197,60 +299,14 @@ class Cluster:
         self._last_producer_id += 1
         return self._last_producer_id
 
-    def _inherited(self) -> dict[str, Any]:
-        """Return what topics take over from the broker's settings where they set nothing themselves."""
-        return {
-            setting.name: self.settings[setting.broker_name]
-            for setting in TOPIC_SETTINGS.values()
-            if setting.broker_name in self.settings.texts
-        }
-
     def _spread(self, partitions: int, replication_factor: int) -> list[list[int]]:
-        """Return replicas for partitions in turn on all nodes, partition 0 led by the first."""
+        """Return replicas for a new topic's partitions, the first led by the first node."""
         if partitions == DEFAULT:
             partitions = self.settings.number("num.partitions")
         if replication_factor == DEFAULT:
             replication_factor = self.settings.number("default.replication.factor")
-        if replication_factor <= 0:
-            raise Refused(ErrorCode.INVALID_REPLICATION_FACTOR, f"{replication_factor} replicas; one is the least")
-        if partitions <= 0:
-            raise Refused(ErrorCode.INVALID_PARTITIONS, f"{partitions} partitions; there must be one or more")
-        nodes = sorted(self.nodes)
-        if replication_factor > len(nodes):
-            raise Refused(
-                ErrorCode.INVALID_REPLICATION_FACTOR,
-                f"{replication_factor} replicas, and only {len(nodes)} nodes to put them on",
-            )
-        if partitions > MAX_PARTITIONS_AT_ONCE:
-            raise Refused(
-                ErrorCode.POLICY_VIOLATION,
-                f"{partitions} partitions; {MAX_PARTITIONS_AT_ONCE} is the most in one request",
-            )
-        return [
-            [nodes[(index + copy) % len(nodes)] for copy in range(replication_factor)] for index in range(partitions)
-        ]
-
-    def _assigned(self, manual: list[tuple[int, Sequence[int]]]) -> list[list[int]]:
-        """Check replicas that were assigned by hand, and return them in the partitions' order."""
-        by_index = dict(manual)
-        wrong = ""
-        if len(by_index) != len(manual):
-            wrong = "a partition has two assignments"
-        elif sorted(by_index) != list(range(len(by_index))):
-            wrong = "the partitions must be numbered from 0 on, without gaps"
-        elif len({len(replicas) for replicas in by_index.values()}) > 1:
-            wrong = "the partitions have different numbers of replicas"
-        for index, replicas in by_index.items():
-            strange = [node for node in replicas if node not in self.nodes]
-            if not replicas:
-                wrong = wrong or f"partition {index} has no replica"
-            elif len(set(replicas)) != len(replicas):
-                wrong = wrong or f"partition {index} has a node twice"
-            elif strange:
-                wrong = wrong or f"partition {index} is on node {strange[0]}, which does not exist"
-        if wrong:
-            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, wrong)
-        return [list(by_index[index]) for index in range(len(by_index))]
+        racks = {node.id: node.rack for node in self.nodes.values()}
+        return spread(sorted(racks), partitions, replication_factor, racks=racks, alive=self.alive_ids)
 
     def _new_uuid(self) -> bytes:
         """Return 16 random bytes whose text does not look like an option, as Kafka makes topic IDs."""

@@ -3,17 +3,41 @@
 from collections.abc import Iterable
 
 from felice.broker.partition import Partition
+from felice.broker.producers import Appended
 from felice.wire.records import BatchBuilder
 
 __all__ = ["write"]
 
 
-def write(partition: Partition, records: Iterable[tuple[bytes, bytes | None]], now: int) -> int:
-    """Append keys and values (None is a tombstone) as one batch stamped `now`; return the first one's offset."""
+NO_WRITER = (-1, -1)
+NO_SEQUENCE = -1
+
+
+def write(
+    partition: Partition,
+    records: Iterable[tuple[bytes, bytes | None]],
+    now: int,
+    *,
+    writer: tuple[int, int] | None = None,
+) -> int:
+    """Append keys and values (None is a tombstone) as one batch stamped `now`; return the first one's offset.
+
+    With a `writer`, a producer's ID and epoch, the batch belongs to that producer's transaction. As in Kafka all of its
+    batches have the sequence 0 then.
+    """
     builder = BatchBuilder()
     for key, value in records:
         builder.append(value, key, None, now)
-    batch = builder.seal()
+    producer_id, epoch = writer or NO_WRITER
+    batch = builder.seal(
+        producer_id=producer_id,
+        producer_epoch=epoch,
+        base_sequence=NO_SEQUENCE if writer is None else 0,
+        transactional=writer is not None,
+    )
     offset = partition.log.append(batch, count=builder.count, leader_epoch=partition.leader_epoch, max_timestamp=now)
+    if writer is not None:
+        appended = Appended(0, builder.count - 1, offset, now)
+        partition.producers.remember(producer_id, epoch, appended, transactional=True, heard_ms=now)
     partition.announce_growth(len(batch))
     return offset

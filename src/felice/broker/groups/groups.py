@@ -94,6 +94,14 @@ class Groups:
             for number, (key, offset) in enumerate(offsets.items()):
                 group.offsets.put(*key, offset._replace(position=first + number))
 
+    def stage(self, group: Group, writer: tuple[int, int], offsets: Mapping[tuple[str, int], Committed]) -> None:
+        """Keep offsets until the transaction is decided of `writer`, a producer's ID and epoch."""
+        if offsets:
+            records = [offset_record(group.id, *key, offset) for key, offset in offsets.items()]
+            first = self.write(group.id, records, writer=writer)
+            for number, (key, offset) in enumerate(offsets.items()):
+                group.offsets.stage(writer[0], *key, offset._replace(position=first + number))
+
     def for_member(self, group_id: str) -> Group:
         """Return the group of somebody who claims to be a member, or refuse with UNKNOWN_MEMBER_ID."""
         found = self._groups.get(group_id)
@@ -112,10 +120,13 @@ class Groups:
         del self._groups[group.id]
         group.removed()
 
-    def write(self, group_id: str, records: Iterable[Record]) -> int:
-        """Append records to the group's partition of `__consumer_offsets`; return the first one's offset."""
+    def write(self, group_id: str, records: Iterable[Record], *, writer: tuple[int, int] | None = None) -> int:
+        """Append records to the group's partition of `__consumer_offsets`; return the first one's offset.
+
+        `writer` is the ID and the epoch of a producer in whose transaction that happens.
+        """
         partition = self.cluster.coordination.partition(Kind.GROUP, group_id)
-        return journal.write(partition, records, self.cluster.clock.time_ms())
+        return journal.write(partition, records, self.cluster.clock.time_ms(), writer=writer)
 
     def delete(self, group: Group) -> None:
         """Delete a group and its offsets, in the log too."""

@@ -12,8 +12,13 @@ __all__ = ["HANDLER", "KEY", "refuse_version"]
 
 KEY = 18
 PRODUCE = 0
-METADATA_LEVEL = 30
-"""The level of `metadata.version` that Kafka 4.3 has: its clients show it, and nothing hangs on it."""
+FEATURES = {
+    "metadata.version": (7, 30),  # as Kafka 4.3 has it: its clients show it, and nothing hangs on it
+    "transaction.version": (0, 2),  # clients take it for leave to have partitions join as they write (KIP-890)
+}
+"""Lowest and highest level of what the cluster can do; all of it is at the highest."""
+ZERO_FROM = 4
+"""The first version in which a lowest level may be 0: clients of the one before fall over it (KIP-584)."""
 
 ApiVersion: TypeAlias = ApiVersionsResponse.ApiVersion
 
@@ -41,13 +46,14 @@ def _handle(call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse:
     return ApiVersionsResponse(
         api_keys=[_spoken(key) for key in HANDLERS],
         supported_features=[
-            ApiVersionsResponse.SupportedFeatureKey(name="metadata.version", min_version=7, max_version=METADATA_LEVEL)
+            ApiVersionsResponse.SupportedFeatureKey(name=name, min_version=lowest, max_version=highest)
+            for name, (lowest, highest) in FEATURES.items()
+            if lowest > 0 or call.version >= ZERO_FROM
         ],
         finalized_features_epoch=1,
         finalized_features=[
-            ApiVersionsResponse.FinalizedFeatureKey(
-                name="metadata.version", min_version_level=METADATA_LEVEL, max_version_level=METADATA_LEVEL
-            )
+            ApiVersionsResponse.FinalizedFeatureKey(name=name, min_version_level=highest, max_version_level=highest)
+            for name, (_, highest) in FEATURES.items()
         ],
     )
 
