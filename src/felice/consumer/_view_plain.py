@@ -3,7 +3,7 @@
 Where the compiled twin makes objects as they are asked for, this one has its rows from the start.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from types import GenericAlias
 from typing import Any, NamedTuple
 
@@ -377,19 +377,20 @@ class _Following:
         self._batch, self._at = None, 0
         return None if batch is None else batch._part(at, len(batch))
 
-    def _load(self, batch: object) -> None:
-        if not isinstance(batch, Batch):
-            raise TypeError(f"a batch of type {type(batch).__name__}")
-        if self.owner is None or self.owner.shelf is self.shelf:
-            self._batch, self._at = batch, 0
-
     def _following(self) -> Message | None:
-        batch = self._batch
-        if batch is None or self._at >= len(batch):
-            return None
-        message = batch._message(batch._rows[self._at])
-        self._at += 1
-        return message
+        """Return the next message; None where there is none."""
+        while True:
+            batch, at = self._batch, self._at
+            if batch is None or at >= len(batch._rows):
+                return None
+            message = batch._message(batch._rows[at])
+            # Race: a pause while a message is made.
+            #   1. reader: has record 7 deserialized      2. pauser: takes the rest away, record 7 the first of it
+            #   3. reader: has its message, which must not come twice
+            # No call stands between the look and the step, so nothing comes between them.
+            if self._batch is batch and self._at == at:
+                self._at = at + 1
+                return message
 
 
 class Messages(_Following):
@@ -408,7 +409,11 @@ class Messages(_Following):
             batch = self._refill()
             if batch is None:
                 raise StopIteration
-            self._load(batch)
+            # No call from here to where the batch is kept, or a signal's exception could come between and lose it.
+            if batch.__class__ is not Batch:
+                raise TypeError(f"a batch of type {type(batch).__name__}")
+            if self.owner is None or self.owner.shelf is self.shelf:
+                self._batch, self._at = batch, 0
         return message
 
 
@@ -420,9 +425,14 @@ class _Ready:
     def __init__(self, result: Message) -> None:
         self._result = result
 
-    def __await__(self) -> Generator[Any, None, Message]:
-        return self._result
-        yield  # makes it a generator
+    def __await__(self) -> "_Ready":
+        return self
+
+    def __iter__(self) -> "_Ready":
+        return self
+
+    def __next__(self) -> Any:
+        raise StopIteration(self._result)
 
 
 class AsyncMessages(_Following):
@@ -446,5 +456,8 @@ class AsyncMessages(_Following):
             batch = await refill()
             if batch is None:
                 raise StopAsyncIteration
-            self._load(batch)
+            if batch.__class__ is not Batch:
+                raise TypeError(f"a batch of type {type(batch).__name__}")
+            if self.owner is None or self.owner.shelf is self.shelf:
+                self._batch, self._at = batch, 0
         return message

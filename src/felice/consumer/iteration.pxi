@@ -47,16 +47,27 @@ cdef class Bites:
             segment += 1
         return 0
 
+    cdef bint over(self) noexcept:
+        """Tell whether nothing is left of the batch."""
+        return self.at >= self.bitten and self.made >= self.end
+
     cdef object following(self):
-        """Return the next message; there must be one."""
+        """Return the next message, which there must be; None where that was taken away while it was made."""
         cdef object message
         cdef PyObject* item
+        cdef Batch source = self.source
+        cdef Py_ssize_t row = self.made
         if self.at >= self.bitten:
-            if self.source.decode_key is not None or self.source.decode_value is not None:
+            if source.decode_key is not None or source.decode_value is not None:
                 # One at a time: a deserializer may raise, and the messages before that one are good. It may also
                 # come back here, so nothing moves before it has returned.
-                message = self.source.message(self.made)
-                self.made += 1
+                # Race: a pause while a message is made.
+                #   1. reader: has record 7 deserialized      2. pauser: takes the rest away, record 7 the first of it
+                #   3. reader: has its message, which must not come twice
+                message = source.message(row)
+                if self.source is not source or self.made != row:
+                    return None
+                self.made = row + 1
                 return message
             self.chew()
         item = self.bite[self.at]
@@ -75,9 +86,11 @@ cdef class BatchIterator(Bites):
         return self
 
     def __next__(self):
-        if self.at >= self.bitten and self.made >= self.end:
-            raise StopIteration
-        return self.following()
+        while not self.over():
+            message = self.following()
+            if message is not None:
+                return message
+        raise StopIteration
 
     def __length_hint__(self):
         return self.end - self.made + self.bitten - self.at
@@ -140,12 +153,15 @@ cdef class Messages(Following):
         return self
 
     def __next__(self):
-        while self.at >= self.bitten and self.made >= self.end:
-            batch = self.refill()
-            if batch is None:
-                raise StopIteration
-            self.take(<Batch?>batch)
-        return self.following()
+        while True:
+            while self.over():
+                batch = self.refill()
+                if batch is None:
+                    raise StopIteration
+                self.take(<Batch?>batch)
+            message = self.following()
+            if message is not None:
+                return message
 
 
 @cython.final
@@ -186,17 +202,21 @@ cdef class AsyncMessages(Following):
 
     def __anext__(self):
         cdef Ready ready
-        if self.at >= self.bitten and self.made >= self.end:
-            return self._refilled()
-        message = self.following()
-        ready = Ready.__new__(Ready)
-        ready.result = message
-        return ready
+        while not self.over():
+            message = self.following()
+            if message is not None:
+                ready = Ready.__new__(Ready)
+                ready.result = message
+                return ready
+        return self._refilled()
 
     async def _refilled(self):
-        while self.at >= self.bitten and self.made >= self.end:
-            batch = await self.refill()
-            if batch is None:
-                raise StopAsyncIteration
-            self.take(<Batch?>batch)
-        return self.following()
+        while True:
+            while self.over():
+                batch = await self.refill()
+                if batch is None:
+                    raise StopAsyncIteration
+                self.take(<Batch?>batch)
+            message = self.following()
+            if message is not None:
+                return message

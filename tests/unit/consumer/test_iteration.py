@@ -116,6 +116,22 @@ def test_a_deserializer_may_use_the_iteration_it_is_called_by(twin: ModuleType) 
     assert inner == [1]
 
 
+def test_a_message_that_is_taken_away_while_it_is_made_comes_once(twin: ModuleType) -> None:
+    """Another thread pauses the partition while a record is deserialized: it comes with the rest, and not twice."""
+    rests: list[Any] = []
+    messages: Any = None
+
+    def decode(raw: bytes) -> bytes:
+        if raw == b"1" and not rests:
+            rests.append(messages.rest())
+        return raw
+
+    first = batch_of(twin, batch(0, [b"0", b"1", b"2"]), deserializers=(None, decode))
+    messages = twin.Messages(feed(first, batch_of(twin, batch(7, [b"7"]))))
+    assert [message.value for message in messages] == [b"0", b"7"]
+    assert rests[0].values() == [b"1", b"2"]
+
+
 def test_an_iteration_nobody_holds_is_freed_with_what_it_has_made_ahead(twin: ModuleType) -> None:
     class Owner:
         def __init__(self) -> None:
