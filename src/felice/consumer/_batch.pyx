@@ -29,7 +29,7 @@ from libc.stdint cimport INT64_MAX, int8_t, int32_t, int64_t, uint8_t, uint16_t,
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
-from felice.wire._records cimport crc32c_c, parse_records, record_t
+from felice.wire._records cimport HEADER_BYTES, crc32c_c, parse_records, record_t
 
 from types import GenericAlias
 
@@ -65,7 +65,6 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    HEADER = 61             # bytes of a record batch before its records
     SMALLEST_RECORD = 7     # bytes of a record without key, value and headers
     BITE = 256              # messages made at once while iterating: they stay in the processor's cache
     UNPACKED = 4194304      # bytes of unpacked batches in a table, beside the first

@@ -9,12 +9,12 @@ from felice.errors import CorruptBatch, WireError
 from felice.types import TimestampType
 from felice.wire._records_plain import crc32c, parse_records
 from felice.wire.compression import Codec, decompress
+from felice.wire.record import HEADER_BYTES
 
 __all__ = ["Reader", "scan"]
 
 Deserializers = tuple[Callable[[bytes], Any] | None, Callable[[bytes], Any] | None]
 
-HEADER: Final = 61
 UNPACKED: Final = 4 * 1024 * 1024
 _CODEC, _LOG_APPEND, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
 
@@ -50,7 +50,7 @@ def _read_header(view: memoryview, at: int) -> _Head | str | None:
     if left < 12:
         return None
     base_offset, length = _head.unpack_from(view, at)
-    if length < HEADER - 12:
+    if length < HEADER_BYTES - 12:
         return _BAD_LENGTH
     if left > 16 and view[at + 16] != 2:
         return _BAD_MAGIC
@@ -96,7 +96,6 @@ class Reader:
         self._view: memoryview | None = None
         self._at = 0
         self._checked = -1
-        self._settled = False
         self._committed = False
         self._aborting: list[tuple[int, int]] = []
         self._aborted: set[int] = set()
@@ -210,7 +209,7 @@ class Reader:
             if self._committed:
                 self._end_transaction(header)
         elif header.records and not self._was_aborted(header):
-            payload: Any = self._view[self._at + HEADER : self._at + header.whole]
+            payload: Any = self._view[self._at + HEADER_BYTES : self._at + header.whole]
             if number := header.attributes & _CODEC:
                 if self._rows and self._unpacked >= UNPACKED:
                     return False
@@ -241,7 +240,7 @@ class Reader:
     def _end_transaction(self, header: _Head) -> None:
         """Read a control batch: an abort marker ends the aborted transaction of its producer."""
         assert self._view is not None
-        payload = self._view[self._at + HEADER : self._at + header.whole]
+        payload = self._view[self._at + HEADER_BYTES : self._at + header.whole]
         try:
             if header.records != 1 or header.attributes & _CODEC:
                 raise CorruptBatch("no marker")

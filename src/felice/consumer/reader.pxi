@@ -180,7 +180,7 @@ cdef class Reader:
                     return MAYBE_ABORTED
                 if header.attributes & CODEC:
                     return PACKED
-                stop = self.index(table, self.data + self.at, HEADER, header.whole)
+                stop = self.index(table, self.data + self.at, HEADER_BYTES, header.whole)
                 if stop != GOOD:
                     return stop
             self.pass_by()
@@ -234,7 +234,7 @@ cdef class Reader:
         cdef const uint8_t* batch = self.data + self.at
         if (
             header.count != 1 or header.attributes & CODEC
-            or parse_records(batch, HEADER, header.whole, 1, &row) != 0 or row.key_len < 4
+            or parse_records(batch, HEADER_BYTES, header.whole, 1, &row) != 0 or row.key_len < 4
         ):
             return False
         # Also the transactions of which nothing but the marker is left to read.
@@ -270,7 +270,7 @@ cdef class Reader:
             if header.attributes & CODEC > ZSTD:
                 raise CorruptBatch(f"a batch in codec {header.attributes & CODEC}, which does not exist")
             unpacked = decompress(
-                Codec(header.attributes & CODEC), self.view[self.at + HEADER:self.at + header.whole], self.limit
+                Codec(header.attributes & CODEC), self.view[self.at + HEADER_BYTES:self.at + header.whole], self.limit
             )
         except WireError:
             if table.count:
@@ -310,7 +310,7 @@ cdef Stop read_header(const uint8_t* at, Py_ssize_t left, header_t* header) noex
     if left < 12:
         return DRY
     length = <int32_t>get32(at + 8)
-    if length < HEADER - 12:
+    if length < HEADER_BYTES - 12:
         return BAD_LENGTH
     if left > 16 and at[16] != 2:
         return BAD_MAGIC

@@ -25,7 +25,7 @@ from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-from felice.wire._records cimport BatchBuilder, murmur2_c, pack_headers, seal_builder
+from felice.wire._records cimport HEADER_BYTES, BatchBuilder, murmur2_c, pack_headers, seal_builder
 
 from collections import deque
 
@@ -68,7 +68,6 @@ cdef enum:
     C_NOT_PLAIN = 5
 
 cdef enum:
-    HEADER_BYTES = 61           # a record batch's header
     RECORD_OVERHEAD = 36        # the most that a record's own fields take, its key and value apart
     SMALLEST_BUFFER = 1024      # a fresh batch's buffer, before anything is known of the partition's traffic
     POOLED_FROM = 131072        # buffers from this size on are kept for reuse: fresh ones cost page faults

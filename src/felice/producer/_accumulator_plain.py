@@ -18,6 +18,7 @@ from felice.errors import UsageError
 from felice.producer import delivery as _delivery
 from felice.types import RecordMetadata
 from felice.wire._records_plain import BatchBuilder, murmur2, stamp
+from felice.wire.record import HEADER_BYTES
 
 OPEN: Final = 0
 SEALED: Final = 1
@@ -30,7 +31,6 @@ TOO_LARGE: Final = 3
 BAD_PARTITION: Final = 4
 NOT_PLAIN: Final = 5
 
-HEADER_BYTES = 61
 RECORD_OVERHEAD = 36
 SMALLEST_BUFFER = 1024
 

@@ -28,7 +28,7 @@ from felice.producer.many import Many
 from felice.producer.record import Record, check_record, is_whole
 from felice.producer.staging import Staging
 from felice.types import K, RecordMetadata, V
-from felice.wire.records import BatchBuilder, Codec
+from felice.wire.records import HEADER_BYTES, BatchBuilder, Codec
 
 if TYPE_CHECKING:
     from felice.producer._accumulator import (
@@ -178,7 +178,7 @@ class Intake(Accumulator[K, V], Generic[K, V]):
     def _check_size(self, record: Record) -> None:
         """Raise RecordTooLarge for a record that cannot be sent even alone and compressed."""
         options = self._options(record.topic)
-        size = record.size() + 61
+        size = record.size() + HEADER_BYTES
         if size > self.limit:
             raise RecordTooLarge(
                 f"a record of {size} bytes for {record.topic} is above buffer_bytes={self.limit}",
@@ -201,7 +201,7 @@ class Intake(Accumulator[K, V], Generic[K, V]):
         """Take a record that needs a batch of its own."""
         self._check_size(record)
         known = self.topic(record.topic)
-        if known is None or self.used + record.size() + 61 > self.limit:
+        if known is None or self.used + record.size() + HEADER_BYTES > self.limit:
             self.seal_all()
             return None
         return self._place(known, record)

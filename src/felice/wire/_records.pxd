@@ -1,6 +1,9 @@
 # What the other two compiled modules use of the records'.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
+cdef enum:
+    HEADER_BYTES = 61       # what a batch has in front of its records
+
 cdef extern from "record.h" nogil:
     ctypedef struct record_t:
         int32_t value_at

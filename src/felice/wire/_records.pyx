@@ -50,7 +50,6 @@ cdef extern from "record.h" nogil:
     uint32_t felice_murmur2(const uint8_t* data, size_t size)
 
 cdef enum:
-    HEADER = 61
     RECORD_OVERHEAD = 36     # the most that a record's own fields take
     SMALLEST_RECORD = 7      # bytes of a record without key, value and headers
     MOST_BYTES = 0x7FFFFFFF  # a batch's length has 31 bits
@@ -142,13 +141,13 @@ cdef class BatchBuilder:
     def __cinit__(self, Py_ssize_t capacity=16384):
         if capacity > MOST_BYTES:
             raise UsageError(f"a record batch has less than 2 GiB, not {capacity} bytes")
-        if capacity < HEADER + RECORD_OVERHEAD:
-            capacity = HEADER + RECORD_OVERHEAD
+        if capacity < HEADER_BYTES + RECORD_OVERHEAD:
+            capacity = HEADER_BYTES + RECORD_OVERHEAD
         self.data = <uint8_t*>malloc(capacity)
         if self.data == NULL:
             raise MemoryError
         self.capacity = capacity
-        self.size = HEADER
+        self.size = HEADER_BYTES
         self.base_timestamp = -1
         self.max_timestamp = -1
 
@@ -256,8 +255,8 @@ cdef class BatchBuilder:
         sealed = memoryview(self)
         count, base_timestamp, max_timestamp = self.count, self.base_timestamp, self.max_timestamp
         if attributes or level is not None:
-            with sealed, sealed[HEADER:] as plain:
-                packed = bytearray(HEADER)
+            with sealed, sealed[HEADER_BYTES:] as plain:
+                packed = bytearray(HEADER_BYTES)
                 packed += compress(Codec.parse(codec), plain, level)
             sealed = memoryview(packed)
         attributes |= (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
@@ -278,7 +277,7 @@ cdef class BatchBuilder:
         """Empty the batch, for reuse of its memory. Raises BufferError while somebody reads it."""
         if self.exports:
             raise BufferError("the batch's bytes are in use")
-        self.size = HEADER
+        self.size = HEADER_BYTES
         self.count = 0
         self.base_timestamp = -1
         self.max_timestamp = -1
@@ -393,7 +392,7 @@ def stamp(batch, *, producer_id, producer_epoch, base_sequence):
     PyObject_GetBuffer(batch, &view, PyBUF_WRITABLE)
     try:
         data = <uint8_t*>view.buf
-        if view.len < HEADER or felice_get32(data + 8) != <uint64_t>view.len - 12:
+        if view.len < HEADER_BYTES or felice_get32(data + 8) != <uint64_t>view.len - 12:
             raise UsageError(f"{view.len} bytes that are not one whole record batch")
         felice_put64(data + 43, <uint64_t>producer)
         felice_put16(data + 51, <uint16_t>generation)

@@ -8,12 +8,11 @@ from crc32c import crc32c as _crc32c
 
 from felice.errors import CorruptBatch, RecordTooLarge, UsageError
 from felice.wire.compression import Codec, compress
-from felice.wire.record import Record
+from felice.wire.record import HEADER_BYTES, Record
 
 if TYPE_CHECKING:
     from felice.wire.records.header import BatchHeader
 
-HEADER: Final = 61
 RECORD_OVERHEAD: Final = 36
 SMALLEST_RECORD: Final = 7
 MOST_BYTES: Final = 0x7FFFFFFF
@@ -65,15 +64,15 @@ class BatchBuilder:
     def __init__(self, capacity: int = 16384) -> None:
         if capacity > MOST_BYTES:
             raise UsageError(f"a record batch has less than 2 GiB, not {capacity} bytes")
-        self.capacity = max(capacity, HEADER + RECORD_OVERHEAD)
-        self._bytes = bytearray(HEADER)
+        self.capacity = max(capacity, HEADER_BYTES + RECORD_OVERHEAD)
+        self._bytes = bytearray(HEADER_BYTES)
         self.reset()
 
     def reset(self) -> None:
         """Empty the batch. Raises BufferError while somebody reads it."""
         if self.exports:
             raise BufferError("the batch's bytes are in use")
-        del self._bytes[HEADER:]
+        del self._bytes[HEADER_BYTES:]
         self.count = 0
         self.base_timestamp = -1
         self.max_timestamp = -1
@@ -159,8 +158,8 @@ class BatchBuilder:
             raise UsageError("a batch without records cannot be sealed")
         sealed = self._bytes
         if kind or level is not None:
-            with memoryview(self._bytes) as whole, whole[HEADER:] as plain:
-                sealed = bytearray(HEADER)
+            with memoryview(self._bytes) as whole, whole[HEADER_BYTES:] as plain:
+                sealed = bytearray(HEADER_BYTES)
                 sealed += compress(kind, plain, level)
         attributes = kind | (8 if timestamp_type else 0) | (16 if transactional else 0) | (32 if control else 0)
         _header.pack_into(
@@ -246,7 +245,7 @@ def stamp(batch: Any, *, producer_id: int, producer_epoch: int, base_sequence: i
     view = memoryview(batch)
     if view.readonly:
         raise BufferError("a record batch that cannot be written to")
-    if len(view) < HEADER or _length.unpack_from(view, 8)[0] != len(view) - 12:
+    if len(view) < HEADER_BYTES or _length.unpack_from(view, 8)[0] != len(view) - 12:
         raise UsageError(f"{len(view)} bytes that are not one whole record batch")
     _numbers.pack_into(view, 43, producer_id, producer_epoch, base_sequence)
     _crc.pack_into(view, 17, crc32c(view[21:]))

@@ -1,10 +1,13 @@
 """A record as it is read from a batch, apart from any topic."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from felice.types import Header
 
-__all__ = ["Record"]
+__all__ = ["HEADER_BYTES", "Record"]
+
+HEADER_BYTES: Final = 61
+"""What a batch has in front of its records (KIP-98)."""
 
 
 class Record(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Any, Final
 from felice.errors import CorruptBatch, WireError
 from felice.types import TimestampType
 from felice.wire.compression import Codec
+from felice.wire.record import HEADER_BYTES
 
 __all__ = ["HEADER_BYTES", "BatchHeader", "read_header", "split"]
 
-HEADER_BYTES: Final = 61
 LENGTH_AND_OFFSET: Final = 12
 """The bytes in front of those that a batch's length counts."""
 MAGIC: Final = 2
