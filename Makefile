@@ -9,9 +9,11 @@ JARS     := .cache/kafka/libs/.complete
 PIP      := $(RUN) -m pip --disable-pip-version-check install --quiet
 PYTEST   := $(RUN) -m pytest
 TESTARGS ?=
+JUDGESARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-plain test-live kafka-jars check format bench bench-quick clean distclean
+.PHONY: help setup demo test test-fast test-plain test-live kafka-jars check format bench bench-quick judges \
+        judges-quick clean distclean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,9 +57,16 @@ bench: $(VENV)/.test  ## Measure felice and its peers, all rounds, and write the
 bench-quick: $(VENV)/.test  ## Measure felice and its peers, each benchmark within 50 seconds
 	$(RUN) benchmarks/all.py --quick
 
+# Its suites take from minutes to half an hour: JUDGESARGS="--suite kafka-tools --broker felice" runs one on one broker.
+judges: $(VENV)/.test  ## Run other people's suites on Kafka and on felice's broker, and write docs/judges.md
+	$(RUN) -m judges $(JUDGESARGS)
+
+judges-quick: $(VENV)/.test  ## Run the part of the judges that takes minutes, on felice's broker alone
+	$(RUN) -m judges --quick $(JUDGESARGS)
+
 clean:  ## Remove what was built, but not the virtual environment
 	rm -rf build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find src tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks judges examples -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 	rm -f $(VENV)/.felice $(VENV)/.test
 

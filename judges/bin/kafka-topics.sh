@@ -1,0 +1,3 @@
+#!/bin/sh
+# Stands for the script of this name in Kafka's distribution, which suites call as $KAFKA_PATH/bin/kafka-topics.sh.
+exec "$(dirname "$0")/kafka-run-class.sh" org.apache.kafka.tools.TopicCommand "$@"
