@@ -6,5 +6,6 @@ It shares nothing with the client but `felice.wire`: a broker that shared the cl
 from felice.broker.broker import Broker
 from felice.broker.faults import Action, Fault, Faults
 from felice.broker.request_log import RequestLog, SeenRequest
+from felice.broker.steering import Replication
 
-__all__ = ["Action", "Broker", "Fault", "Faults", "RequestLog", "SeenRequest"]
+__all__ = ["Action", "Broker", "Fault", "Faults", "Replication", "RequestLog", "SeenRequest"]

@@ -1,7 +1,7 @@
 """The embedded broker's public face; every method may be called from any thread."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -20,8 +20,9 @@ from felice.broker.sabotage import Picture
 from felice.broker.sessions import FetchSessions
 from felice.broker.setting import Settings
 from felice.broker.setting_tables import BROKER_SETTINGS
+from felice.broker.steering import Steering
 from felice.clock import Clock, SystemClock
-from felice.errors import BrokerError, ClosedError, ConfigError, UsageError
+from felice.errors import BrokerError, ClosedError, ConfigError
 from felice.wire.frames import RequestHeader
 from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.messages.registry import API_NAMES
@@ -39,7 +40,7 @@ SCRATCH = 256 * 1024
 """Most bytes of small requests that are read at once."""
 
 
-class Broker:
+class Broker(Steering):
     """A Kafka cluster inside this process, for tests and first steps.
 
         with Broker(topics={"letters": 4}) as broker:
@@ -50,6 +51,8 @@ class Broker:
 
     - `topics`: names with their numbers of partitions, created at the start.
     - `nodes`: how many there are; their IDs are 1 to `nodes`, each has a port, and partitions are spread over them.
+    - `racks`: the nodes' racks in turn. A partition's replicas then lie on different ones, and with the configuration
+      `replica.selector.class` set to Kafka's `RackAwareReplicaSelector` consumers read from their own (KIP-392).
     - `host`, `port`: where to listen; port 0 takes free ports, another one is the first of `nodes` in a row.
     - `advertised_host`: what clients are told to connect to, where that is not `host` (for one, with host 0.0.0.0).
     - `auto_create`: whether asking for a topic's metadata may create it (Kafka's `auto.create.topics.enable`).
@@ -66,6 +69,7 @@ class Broker:
         topics: Mapping[str, int] | None = None,
         *,
         nodes: int = 1,
+        racks: Sequence[str | None] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         advertised_host: str | None = None,
@@ -76,6 +80,8 @@ class Broker:
     ) -> None:
         if not 1 <= nodes <= 1000:
             raise ConfigError(f"nodes={nodes}: give 1 to 1000")
+        if racks is not None and len(racks) != nodes:
+            raise ConfigError(f"racks={racks!r}: give one for each of {nodes} nodes")
         if not 0 <= port <= 65536 - nodes:
             raise ConfigError(f"port={port}: give 0 for free ports, or one that leaves room for {nodes}")
         if host in EVERYWHERE and advertised_host is None:
@@ -95,12 +101,14 @@ class Broker:
         """What IDs and other random choices were made from; give it to have the same ones again."""
         self._chance = random.Random(self.seed)
         try:
-            slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
+            self._slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
         except Refused as error:
             raise ConfigError(f"configs: {error.message}") from None
-        made = [Node(number + 1, self._host, FetchSessions(slots, self.clock, self._chance)) for number in range(nodes)]
+        made = [self._make_node(number + 1, rack) for number, rack in enumerate(racks or [None] * nodes)]
         self._cluster = Cluster(made, clock=self.clock, chance=self._chance, settings=self._settings)
         self._bound_host = host
+        self._last_id = nodes
+        self._scratch = memoryview(bytearray(SCRATCH))
         self._thread: LoopThread | None = None
         self._ended = False
         self._listeners: dict[int, Listener] = {}
@@ -128,13 +136,6 @@ class Broker:
                 self.close()
                 raise
         return self
-
-    def stop(self, node: int) -> None:
-        """Stop one node: its connections are closed, new ones refused, and other replicas take over its partitions.
-
-        Partitions without another replica have no leader until the node is started again.
-        """
-        self._run(lambda: self._stop_node(self._node(node)))
 
     def close(self) -> None:
         """Stop everything and forget all records. Closing twice does nothing."""
@@ -234,20 +235,6 @@ class Broker:
         """The transactional IDs that are known, with their producers and what is open."""
         return self._run(lambda: self._cluster.transactions.views())
 
-    # --- leaders ---
-
-    def leader(self, topic: str, partition: int) -> int:
-        """Return the ID of the node that leads a partition, or -1."""
-        return self._run(lambda: self._cluster.partition(topic, partition).leader)
-
-    def leader_epoch(self, topic: str, partition: int) -> int:
-        """Return a partition's leader epoch."""
-        return self._run(lambda: self._cluster.partition(topic, partition).leader_epoch)
-
-    def move_leader(self, topic: str, partition: int, node: int) -> None:
-        """Make a node lead a partition, with a new leader epoch; where it has no replica, it takes the leader's."""
-        self._run(lambda: self._cluster.move_leader(topic, partition, node))
-
     # --- on the loop ---
 
     def _run(self, function: Callable[[], T]) -> T:
@@ -265,13 +252,8 @@ class Broker:
         thread, cluster = self._thread, self._cluster
         assert thread is not None
         self.clock.start(thread.loop)
-        scratch = memoryview(bytearray(SCRATCH))
-        max_frame = cluster.settings.number("socket.request.max.bytes")
         for node, port in zip(cluster.nodes.values(), self._ports, strict=True):
-            dispatcher = Dispatcher(cluster, node, self.faults, self.requests, thread.loop)
-            self._listeners[node.id] = Listener(
-                thread.loop, node, (self._bound_host, port), dispatcher.serve, max_frame=max_frame, scratch=scratch
-            )
+            self._listen(node, port)
         for node in cluster.nodes.values():
             self._start_node(node)
         for name, partitions in self._topics.items():
@@ -286,12 +268,32 @@ class Broker:
             listener.close()
         self._listeners.clear()
 
-    def _node(self, node_id: int) -> Node:
-        """Return a node."""
-        node = self._cluster.nodes.get(node_id)
-        if node is None:
-            raise UsageError(f"there is no node {node_id}; there are 1 to {len(self._cluster.nodes)}")
+    def _make_node(self, node_id: int, rack: str | None) -> Node:
+        """Return a new node."""
+        return Node(node_id, self._host, FetchSessions(self._slots, self.clock, self._chance), rack)
+
+    def _listen(self, node: Node, port: int) -> None:
+        """Take a port for a node, or with 0 a free one."""
+        assert self._thread is not None
+        loop, max_frame = self._thread.loop, self._cluster.settings.number("socket.request.max.bytes")
+        dispatcher = Dispatcher(self._cluster, node, self.faults, self.requests, loop)
+        self._listeners[node.id] = Listener(
+            loop, node, (self._bound_host, port), dispatcher.serve, max_frame=max_frame, scratch=self._scratch
+        )
+
+    def _add_node(self, rack: str | None) -> Node:
+        """Make a node that takes part; IDs are not given twice."""
+        self._last_id += 1
+        node = self._make_node(self._last_id, rack)
+        self._listen(node, 0)
+        self._cluster.nodes[node.id] = node
+        self._start_node(node)
         return node
+
+    def _remove_node(self, node: Node) -> None:
+        """Forget a node."""
+        self._cluster.node_removed(node)
+        self._listeners.pop(node.id).close()
 
     def _start_node(self, node: Node) -> None:
         """Let a node take part."""
@@ -299,11 +301,11 @@ class Broker:
             self._listeners[node.id].open()
             self._cluster.node_started(node)
 
-    def _stop_node(self, node: Node) -> None:
+    def _stop_node(self, node: Node, *, killed: bool = False) -> None:
         """Take a node out."""
         if node.up:
-            self._listeners[node.id].shut()
-            self._cluster.node_stopped(node)
+            self._listeners[node.id].shut(reset=killed)
+            self._cluster.node_stopped(node, killed=killed)
 
     def _picture(self) -> Picture:
         """Take a picture of what Metadata shows now."""

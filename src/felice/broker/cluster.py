@@ -98,7 +98,7 @@ class Cluster:
 
     @property
     def controller_id(self) -> int:
-        """The node that clients are told to send administrative requests to: the one chosen, or the first that is up."""
+        """The node that clients are told to send administrative requests to: the one chosen, or the first up."""
         chosen = self.nodes.get(self._controller)
         if chosen is not None and chosen.up:
             return chosen.id

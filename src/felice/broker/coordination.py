@@ -123,6 +123,9 @@ class _Moves:
     def grew(self, size: int) -> None:
         """Leave it: more records change no coordinator."""
 
+    def advanced(self) -> None:
+        """Leave it, for the same reason."""
+
     def changed(self) -> None:
         """Tell all."""
         for listener in self._listeners:

@@ -1,6 +1,6 @@
 """The leader epochs of one partition: which leader wrote from which offset on (KIP-101, KIP-279)."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 __all__ = ["UNDEFINED", "LeaderEpochs"]
 
@@ -22,6 +22,11 @@ class LeaderEpochs:
         """The newest epoch, or `UNDEFINED`."""
         return self._epochs[-1] if self._epochs else UNDEFINED
 
+    @property
+    def latest_start(self) -> int:
+        """Where the newest epoch begins, or `UNDEFINED`."""
+        return self._starts[-1] if self._starts else UNDEFINED
+
     def assign(self, epoch: int, start: int) -> None:
         """Let `epoch` begin at offset `start`; earlier epochs that begin there or behind it wrote nothing."""
         while self._epochs and (self._epochs[-1] >= epoch or self._starts[-1] >= start):
@@ -36,6 +41,13 @@ class LeaderEpochs:
         if keep >= 0:
             del self._epochs[:keep], self._starts[:keep]
             self._starts[0] = log_start
+
+    def prefix(self, end: int) -> "LeaderEpochs":
+        """Return what a log knows of them that ends at `end` (KIP-101)."""
+        made = LeaderEpochs()
+        keep = bisect_left(self._starts, end)
+        made._epochs, made._starts = self._epochs[:keep], self._starts[:keep]
+        return made
 
     def of(self, offset: int) -> int:
         """Return the epoch in which the record at `offset` was written, or `UNDEFINED`."""

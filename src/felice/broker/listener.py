@@ -63,12 +63,12 @@ class Listener:
         self._listening = True
         self._watch()
 
-    def shut(self) -> None:
-        """Close all connections and refuse new ones, but keep the port."""
+    def shut(self, *, reset: bool = False) -> None:
+        """Close or reset all connections and refuse new ones, but keep the port."""
         self._listening = False
         self._watch()
         self._sock.close()
-        self._drop_connections()
+        self._drop_connections(reset=reset)
         # A socket that is bound but does not listen refuses connections, and nobody else gets the port.
         self._sock = self._bind(self.node.port)
 
@@ -147,7 +147,7 @@ class Listener:
         self._connections.discard(connection)
         self._forget(connection)
 
-    def _drop_connections(self) -> None:
+    def _drop_connections(self, *, reset: bool = False) -> None:
         """Close all connections."""
         for connection in tuple(self._connections):
-            connection.close()
+            connection.close(reset=reset)

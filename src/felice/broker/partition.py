@@ -4,8 +4,8 @@ The replicas that follow the leader share its log: what is appended has reached 
 node is down or they were told to lag, have a `Copy`, what they had when they stopped. So the high watermark is the
 log's end, unless a replica in sync lags, or fewer are in sync than `min.insync.replicas` asks for (KIP-966).
 
-A leader is chosen among the replicas in sync and the eligible ones, which were the last to be in sync when those became
-too few; beyond them only an unclean election goes. A leader that has less than the others makes them all cut off theirs.
+A leader is chosen among the replicas in sync and the eligible ones, the last that were in sync when those became too
+few; beyond them only an unclean election goes. A leader that has less than others makes all that follow it cut theirs.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -132,7 +132,7 @@ class Partition:
 
         Without `unclean` the topic's `unclean.leader.election.enable` says whether records may get lost for it.
         """
-        if self.leader not in alive or self.leader not in self.target:
+        if self.leader not in alive or self.leader not in self.replicas:
             chosen = self._choice(alive, self._may_be_unclean if unclean is None else unclean)
             if chosen != self.leader:
                 self.lead(chosen, alive)
@@ -149,7 +149,7 @@ class Partition:
 
     def _choice(self, alive: Collection[int], unclean: bool) -> int:
         """Return who is to lead: whoever of the replicas comes first among the best."""
-        candidates = [node for node in self.target if node in alive]
+        candidates = [node for node in self.replicas if node in alive]
         safe = [node for node in candidates if self.may_lead(node)]
         if not self.in_sync and not self.eligible:
             safe += [node for node in candidates if node in self.last_known]

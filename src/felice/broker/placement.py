@@ -56,12 +56,7 @@ def _in_turn(rows: Sequence[Sequence[int]], turn: int) -> list[int]:
     """Return all nodes, one of each rack before the second of any; each turn begins elsewhere."""
     rounds = turn // len(rows)
     turned = [rows[(turn + place) % len(rows)] for place in range(len(rows))]
-    return [
-        row[(rounds + step) % len(row)]
-        for step in range(max(map(len, rows)))
-        for row in turned
-        if step < len(row)
-    ]
+    return [row[(rounds + step) % len(row)] for step in range(max(map(len, rows))) for row in turned if step < len(row)]
 
 
 def assigned(manual: Iterable[tuple[int, Sequence[int]]], nodes: Collection[int]) -> list[list[int]]:

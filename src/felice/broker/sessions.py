@@ -55,6 +55,7 @@ class Wanted:
             or answer.high_watermark != self.high_watermark
             or answer.log_start_offset != self.log_start
             or answer.diverging_epoch.epoch >= 0
+            or answer.preferred_read_replica >= 0
         )
 
     def told(self, answer: Answer) -> None:

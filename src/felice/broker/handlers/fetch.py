@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
+from felice.broker.read_replica import preferred_replica
 from felice.broker.refusal import Refused
 from felice.broker.sessions import Exchange, Wanted
 from felice.broker.topics import Topic
@@ -99,6 +100,10 @@ class Poll:
         if self._missing <= 0:
             self.changed()
 
+    def advanced(self) -> None:
+        """Look for what can be read now that was there before."""
+        self.changed()
+
     def changed(self) -> None:
         """Look soon, once for all that happens in this round of the loop."""
         if not self._looking:
@@ -158,12 +163,19 @@ def _read(call: Call, exchange: Exchange, max_bytes: int, committed: bool) -> Re
                 call.check_faults(topic.name, wanted.index)
             partition = _readable(call, topic, wanted)
             # The first partition that has anything gives one batch at least, whatever its size (KIP-74).
-            answer = _read_partition(partition, wanted, max_bytes - size, size == 0, committed)
+            answer = _sent_elsewhere(call, partition, wanted) or _read_partition(
+                call, partition, wanted, max_bytes - size, size == 0, committed
+            )
             partitions.append(partition)
         except Refused as refused:
             answer = _refused(call, wanted, refused)
         size += len(answer.records or b"")
-        urgent = urgent or answer.error_code != 0 or answer.diverging_epoch.epoch != NO_EPOCH
+        urgent = (
+            urgent
+            or answer.error_code != 0
+            or answer.diverging_epoch.epoch != NO_EPOCH
+            or answer.preferred_read_replica != NOWHERE
+        )
         answers.append((wanted, answer))
     return Reading(answers, size, urgent, partitions)
 
@@ -174,39 +186,60 @@ def _topic(call: Call, key: str | bytes) -> Topic | None:
 
 
 def _readable(call: Call, topic: Topic, wanted: Wanted) -> Partition:
-    """Return a partition that this node may be read from: it leads it, or (KIP-392) has a replica in sync."""
+    """Return a partition that this node may be read from: it leads it, or (KIP-392) has a replica."""
     partition = topic.partition(wanted.index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     node_id = call.node.id
     if node_id in partition.replicas:
         partition.check_epoch(wanted.leader_epoch)
-    if partition.leader != node_id and (call.version < FOLLOWERS_FROM or node_id not in partition.in_sync):
+    if partition.leader != node_id and (call.version < FOLLOWERS_FROM or node_id not in partition.replicas):
         raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     return partition
 
 
-def _read_partition(partition: Partition, wanted: Wanted, room: int, at_least_one: bool, committed: bool) -> Answer:
-    """Read one partition."""
-    log = partition.log
-    answer = Answer(
+def _sent_elsewhere(call: Call, partition: Partition, wanted: Wanted) -> Answer | None:
+    """Return the answer of a leader that knows a better replica for the reader (KIP-392)."""
+    if call.version < FOLLOWERS_FROM or partition.leader != call.node.id:
+        return None
+    node_id = preferred_replica(call.cluster, partition, call.request.rack_id, wanted.offset)  # type: ignore[attr-defined]
+    if node_id is None:
+        return None
+    return Answer(
         partition_index=wanted.index,
         high_watermark=partition.high_watermark,
         last_stable_offset=partition.last_stable_offset,
+        log_start_offset=partition.log.start_offset,
+        aborted_transactions=None,
+        preferred_read_replica=node_id,
+        records=b"",
+    )
+
+
+def _read_partition(
+    call: Call, partition: Partition, wanted: Wanted, room: int, at_least_one: bool, committed: bool
+) -> Answer:
+    """Read one partition, as much of it as this node has."""
+    source = partition.behind.get(call.node.id, partition)
+    log, log_end, stable = source.log, partition.end_of(call.node.id), source.last_stable_offset
+    answer = Answer(
+        partition_index=wanted.index,
+        high_watermark=source.high_watermark,
+        last_stable_offset=stable,
         log_start_offset=log.start_offset,
         aborted_transactions=[] if committed else None,
         records=b"",
     )
     if wanted.last_epoch != NO_EPOCH:
-        epoch, end = partition.epochs.end_of(wanted.last_epoch, log.end_offset)
-        if epoch == NO_EPOCH:
+        epoch, end = source.epochs.end_of(wanted.last_epoch, log_end)
+        if epoch == NO_EPOCH or wanted.offset < log.start_offset:
             raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
         if epoch < wanted.last_epoch or end < wanted.offset:
             answer.diverging_epoch = FetchResponse.EpochEndOffset(epoch=epoch, end_offset=end)
             return answer
-    if not log.start_offset <= wanted.offset <= log.end_offset:
+    if not log.start_offset <= wanted.offset <= log_end:
         raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
-    until = partition.last_stable_offset if committed else partition.high_watermark
+    until = stable if committed else source.high_watermark
     answer.records = log.read(
         wanted.offset, until=until, max_bytes=max(0, min(wanted.max_bytes, room)), at_least_one=at_least_one
     )

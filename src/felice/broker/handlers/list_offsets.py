@@ -34,6 +34,7 @@ SINCE: Mapping[int, int] = {
     Special.EARLIEST_PENDING_UPLOAD: 11,
 }
 """The versions that brought what is no time (KIP-734, KIP-405, KIP-1005, KIP-1023)."""
+NOT_AVAILABLE_FROM = 5
 NOWHERE = -1
 NO_TIME = -1
 READ_COMMITTED = 1
@@ -68,9 +69,12 @@ def _look_up(call: Call, topic: str, asked: Asked, isolation: int, twice: bool) 
         if asked.timestamp < 0 and call.version < SINCE.get(asked.timestamp, call.version + 1):
             raise Refused(ErrorCode.UNSUPPORTED_VERSION)
         partition = call.led_partition(topic, asked.partition_index, asked.current_leader_epoch)
+        offset, time, epoch = _find(partition, asked.timestamp, isolation)
     except Refused as refused:
-        return Found(partition_index=asked.partition_index, error_code=refused.code)
-    offset, time, epoch = _find(partition, asked.timestamp, isolation)
+        code = refused.code
+        if code == ErrorCode.OFFSET_NOT_AVAILABLE and call.version < NOT_AVAILABLE_FROM:
+            code = ErrorCode.LEADER_NOT_AVAILABLE
+        return Found(partition_index=asked.partition_index, error_code=code)
     return Found(
         partition_index=asked.partition_index,
         offset=offset,
@@ -80,11 +84,18 @@ def _look_up(call: Call, topic: str, asked: Asked, isolation: int, twice: bool) 
 
 
 def _find(partition: Partition, timestamp: int, isolation: int) -> tuple[int, int, int]:
-    """Return an offset, its record's timestamp and its leader epoch; -1 for what there is not."""
+    """Return an offset, its record's timestamp and its leader epoch; -1 for what there is not.
+
+    Refuse with OFFSET_NOT_AVAILABLE what the leader cannot know yet.
+    """
     log = partition.log
     end = partition.last_stable_offset if isolation == READ_COMMITTED else partition.high_watermark
+    # A new leader does not know how far readers came before its own first record is in sync (KIP-207).
+    unsure = partition.high_watermark < partition.epochs.latest_start
     match timestamp:
         case Special.LATEST:
+            if unsure:
+                raise Refused(ErrorCode.OFFSET_NOT_AVAILABLE)
             return end, NO_TIME, partition.leader_epoch
         case Special.EARLIEST | Special.EARLIEST_LOCAL:  # nothing is tiered, so all that there is is local
             return log.start_offset, NO_TIME, partition.epochs.of(log.start_offset)
@@ -94,6 +105,8 @@ def _find(partition: Partition, timestamp: int, isolation: int) -> tuple[int, in
             found = log.latest_stamped()
         case _:
             found = log.first_since(timestamp)
+    if unsure and found is not None and found[0] >= end:
+        raise Refused(ErrorCode.OFFSET_NOT_AVAILABLE)
     if found is None or found[0] >= end:
         return NOWHERE, NO_TIME, NOWHERE
     return *found, partition.epochs.of(found[0])

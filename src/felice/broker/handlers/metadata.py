@@ -100,20 +100,24 @@ def _described(call: Call, topic: Topic) -> MetadataResponse.Topic:
         name=topic.name,
         topic_id=topic.id,
         is_internal=topic.is_internal,
-        partitions=[_partition(partition, alive) for partition in topic.partitions],
+        partitions=[_partition(call, partition, alive) for partition in topic.partitions],
     )
 
 
-def _partition(partition: Partition, alive: set[int]) -> MetadataResponse.Partition:
-    """Describe a partition."""
+def _partition(call: Call, partition: Partition, alive: set[int]) -> MetadataResponse.Partition:
+    """Describe a partition. In version 0 there are only the replicas that are up, and a code where others are not."""
+    offline = [node for node in partition.replicas if node not in alive]
+    code = ErrorCode.LEADER_NOT_AVAILABLE if partition.leader == NO_LEADER else ErrorCode.NONE
+    if call.version == 0 and offline and not code:
+        code = ErrorCode.REPLICA_NOT_AVAILABLE
     return MetadataResponse.Partition(
-        error_code=ErrorCode.LEADER_NOT_AVAILABLE if partition.leader == NO_LEADER else ErrorCode.NONE,
+        error_code=code,
         partition_index=partition.index,
         leader_id=partition.leader,
         leader_epoch=partition.leader_epoch,
-        replica_nodes=list(partition.replicas),
+        replica_nodes=[node for node in partition.replicas if call.version > 0 or node in alive],
         isr_nodes=list(partition.in_sync),
-        offline_replicas=[node for node in partition.replicas if node not in alive],
+        offline_replicas=offline,
     )
 
 

@@ -1,10 +1,12 @@
 """Produce: appends record batches to partitions."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import TypeAlias
 
 from felice.broker.admission import admit, transactional_producer
 from felice.broker.call import Call, Handler
+from felice.broker.confirmation import Confirmation, Unconfirmed
 from felice.broker.partition import Partition
 from felice.broker.refusal import Hangup, Refused
 from felice.broker.setting import Settings
@@ -13,6 +15,7 @@ from felice.broker.transactions.enlisting import Client, enlist
 from felice.broker.transactions.transaction import Identity
 from felice.errors import ErrorCode
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
+from felice.wire.records import read_header
 
 __all__ = ["HANDLER"]
 
@@ -29,16 +32,24 @@ Result: TypeAlias = ProduceResponse.PartitionProduceResponse
 LeaderIdAndEpoch: TypeAlias = ProduceResponse.LeaderIdAndEpoch
 
 
-def _handle(call: Call, request: ProduceRequest) -> ProduceResponse | None:
+def _handle(call: Call, request: ProduceRequest) -> "ProduceResponse | asyncio.Future[ProduceResponse] | None":
     """Append what can be appended; without acks, a failure closes the connection, as there is no answer to tell it."""
     response = ProduceResponse()
     failed: list[Refused] = []
+    waiting: list[Unconfirmed] = []
     refused = _wholly_refused(request)
     for data in request.topic_data:
-        results = [_append(call, request, data, asked, response, failed, refused) for asked in data.partition_data]
+        results = [
+            _append(call, request, data, asked, response, failed, waiting, refused) for asked in data.partition_data
+        ]
         response.responses.append(
             ProduceResponse.TopicProduceResponse(name=data.name, topic_id=data.topic_id, partition_responses=results)
         )
+    if waiting:
+        seconds = request.timeout_ms / 1000
+        return Confirmation(
+            call.loop, call.node.id, waiting, seconds, lambda: _confirmed(call, waiting, response)
+        ).future
     if request.acks != NO_ACKS:
         return response
     if failed:
@@ -53,6 +64,7 @@ def _append(
     asked: Asked,
     response: ProduceResponse,
     failed: list[Refused],
+    waiting: list[Unconfirmed],
     refused: Refused | None,
 ) -> Result:
     """Append to one partition."""
@@ -82,12 +94,17 @@ def _append(
                 cluster, request.transactional_id or "", Identity(*writer), name, asked.index, _client(call.version)
             ),
         )
-        return Result(
+        result = Result(
             index=asked.index,
             base_offset=offset,
             log_append_time_ms=append_time,
             log_start_offset=partition.log.start_offset,
         )
+        if request.acks == ALL_IN_SYNC and partition.high_watermark < partition.log.end_offset:
+            end = offset + read_header(asked.records or b"").count
+            if partition.high_watermark < end:
+                waiting.append(Unconfirmed(partition, end, result))
+        return result
     except Refused as reason:
         failed.append(reason)
         found = topic.partition(asked.index) if topic is not None else None
@@ -129,14 +146,28 @@ def _refused(
         ProduceResponse.BatchIndexAndErrorMessage(batch_index=number, batch_index_error_message=reason)
         for number, reason in refused.records
     ]
-    if refused.code == ErrorCode.NOT_LEADER_OR_FOLLOWER and partition is not None and call.version >= HINTS_FROM:
+    if refused.code == ErrorCode.NOT_LEADER_OR_FOLLOWER and partition is not None:
+        _hint(call, partition, result, response)
+    return result
+
+
+def _confirmed(call: Call, waited: Iterable[Unconfirmed], response: ProduceResponse) -> ProduceResponse:
+    """Return the answer to a request that waited, when it is known how that ended."""
+    for partition, _, result in waited:
+        if result.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            _hint(call, partition, result, response)
+    return response
+
+
+def _hint(call: Call, partition: Partition, result: Result, response: ProduceResponse) -> None:
+    """Say which node leads (KIP-951)."""
+    if call.version >= HINTS_FROM:
         result.current_leader = LeaderIdAndEpoch(leader_id=partition.leader, leader_epoch=partition.leader_epoch)
         node = call.cluster.nodes.get(partition.leader)
         if node is not None and all(known.node_id != node.id for known in response.node_endpoints):
             response.node_endpoints.append(
                 ProduceResponse.NodeEndpoint(node_id=node.id, host=node.host, port=node.port, rack=node.rack)
             )
-    return result
 
 
 def _partitions(call: Call, request: ProduceRequest) -> Iterable[tuple[str, int]]:

@@ -69,6 +69,9 @@ class Ending:
     def grew(self, size: int) -> None:
         """Leave it: a partition that grows has a leader already."""
 
+    def advanced(self) -> None:
+        """Leave it, for the same reason."""
+
     def changed(self) -> None:
         """Look whether a partition has a leader now, or is gone."""
         self.advance()

@@ -1,0 +1,94 @@
+"""Produce with acks=all while a replica in sync lags: the answer waits until all in sync have the records."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from felice.broker.partition import Partition
+from felice.errors import ErrorCode
+from felice.wire.messages.produce import ProduceResponse
+
+__all__ = ["Confirmation", "Unconfirmed"]
+
+
+class Unconfirmed(NamedTuple):
+    """Records that were appended, and that not all replicas in sync have."""
+
+    partition: Partition
+    needed: int
+    """The high watermark with which they all have them."""
+    result: ProduceResponse.PartitionProduceResponse
+
+    def outcome(self, node_id: int) -> ErrorCode | None:
+        """Return the code to answer with, or None where it is too early."""
+        partition = self.partition
+        if partition.leader != node_id:
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        if partition.high_watermark < self.needed:
+            return None
+        if len(partition.in_sync) < partition.least_in_sync:
+            return ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+        return ErrorCode.NONE
+
+
+class Confirmation:
+    """An answer that waits; registered with the partitions until its future is done."""
+
+    __slots__ = ("_finish", "_node_id", "_partitions", "_timer", "_waiting", "future")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        node_id: int,
+        waiting: Iterable[Unconfirmed],
+        seconds: float,
+        finish: Callable[[], ProduceResponse],
+    ) -> None:
+        """Take what waits on a node and for how long; `finish` gives the answer when all results have their codes."""
+        self._node_id = node_id
+        self._waiting = list(waiting)
+        self._finish = finish
+        self.future: asyncio.Future[ProduceResponse] = loop.create_future()
+        self._timer = loop.call_later(seconds, self._time_up)
+        self._partitions = {unconfirmed.partition for unconfirmed in self._waiting}
+        for partition in self._partitions:
+            partition.watchers.add(self)
+        self.future.add_done_callback(self._over)
+
+    def grew(self, size: int) -> None:
+        """Look: an append moved the high watermark."""
+        self.changed()
+
+    def advanced(self) -> None:
+        """Look: the replicas in sync are others, or caught up."""
+        self.changed()
+
+    def changed(self) -> None:
+        """Look whose outcome is known now."""
+        left = []
+        for unconfirmed in self._waiting:
+            code = unconfirmed.outcome(self._node_id)
+            if code is None:
+                left.append(unconfirmed)
+            else:
+                unconfirmed.result.error_code = code
+        self._waiting = left
+        self._settle()
+
+    def _time_up(self) -> None:
+        """Give up on the rest: the records stay where they are."""
+        for unconfirmed in self._waiting:
+            unconfirmed.result.error_code = ErrorCode.REQUEST_TIMED_OUT
+        self._waiting = []
+        self._settle()
+
+    def _settle(self) -> None:
+        """Answer when nothing waits any more."""
+        if not self._waiting and not self.future.done():
+            self.future.set_result(self._finish())
+
+    def _over(self, future: "asyncio.Future[ProduceResponse]") -> None:
+        """Take back what was registered, also where the connection is gone and the future cancelled."""
+        self._timer.cancel()
+        for partition in self._partitions:
+            partition.watchers.discard(self)
