@@ -134,8 +134,6 @@ def main(quick: bool, only_table: bool) -> None:
     for name, broker in () if only_table else RUNS:
         command = [sys.executable, str(HERE / f"{name}.py"), "--broker", broker]
         command += ["--quick"] if quick else ["--json", str(RESULTS / f"{name}-{broker}.json")]
-        if broker == "kafka" and not quick:
-            command += ["--rounds", "3"]  # its rounds are the longest, and its figures the client's CPU above all
         if subprocess.run(command, check=False).returncode:
             failed.append(f"{name} on {broker}")
     if not quick:
