@@ -55,6 +55,7 @@ _short = struct.Struct(">h")
 _long = struct.Struct(">q")
 _producer = struct.Struct(">qh")
 LENGTH_AT, MAGIC_AT, CRC_AT, ATTRIBUTES_AT, MAX_TIMESTAMP_AT, PRODUCER_AT = 8, 16, 17, 21, 35, 43
+SEQUENCE_AT = 53
 FROM_LENGTH_ON = LENGTH_AT + 4
 """Bytes of a batch that its length does not count."""
 
@@ -80,6 +81,7 @@ def admit(
     writer = transactional_producer(view)
     joins = writer is not None and not partition.producers.in_transaction(*writer)
     if writer is not None and joins:
+        partition.producers.joins(*writer, _int.unpack_from(view, SEQUENCE_AT)[0])
         enlist(*writer)
     header = _checked_header(view, settings, version)
     sequences = header.base_sequence, last_sequence(header.base_sequence, header.count)

@@ -88,10 +88,11 @@ def _coordinator_epoch(marker: Record) -> int:
 class Producers:
     """The idempotent and transactional producers that wrote to one partition."""
 
-    __slots__ = ("_known", "transactions")
+    __slots__ = ("_joining", "_known", "transactions")
 
     def __init__(self) -> None:
         self._known: dict[int, Producer] = {}
+        self._joining: dict[int, tuple[int, int]] = {}
         self.transactions = OpenTransactions()
 
     # --- batches ---
@@ -100,6 +101,16 @@ class Producers:
         """Tell whether a producer's transaction is open here, begun with this epoch."""
         known = self._known.get(producer_id)
         return known is not None and known.epoch == epoch and self.transactions.first_offset(producer_id) is not None
+
+    def joins(self, producer_id: int, epoch: int, first: int) -> None:
+        """Note the sequence with which a producer wants to begin here in its transaction.
+
+        Should that batch be refused, none behind it may come before it.
+        """
+        before, lowest = self._joining.get(producer_id, (epoch, first))
+        if epoch > before:
+            before, lowest = epoch, first
+        self._joining[producer_id] = before, min(lowest, first) if epoch == before else lowest
 
     def judge(
         self,
@@ -122,19 +133,21 @@ class Producers:
         if known is not None and self._is_expired(producer_id, known, heard_since):
             del self._known[producer_id]
             known = None
-        if known is None:
-            if bumped and first != 0:
-                raise self._gap(producer_id, first, "it is not known here, so 0 is expected")
-            return None
-        if epoch < known.epoch:
+        if known is not None and epoch < known.epoch:
             raise self._fenced(producer_id, epoch, known.epoch)
+        again = self._repeated(known, epoch, first, last)
+        if again is not None:
+            return again
+        if producer_id in self._joining and first > self._joining[producer_id][1]:
+            raise self._gap(producer_id, first, "it wanted to begin with an earlier one")
+        if bumped and first != 0 and (known is None or not known.window):
+            raise self._gap(producer_id, first, "nothing of it is known here, so 0 is expected")
+        if known is None:
+            return None
         if epoch > known.epoch:
             if first != 0:
                 raise self._gap(producer_id, first, f"epoch {epoch} is new, so 0 is expected")
         else:
-            for batch in known.window:
-                if batch.first_sequence == first and batch.last_sequence == last:
-                    return batch
             expected = (known.window[-1].last_sequence + 1) & LARGEST if known.window else 0
             if first != expected:
                 raise self._gap(producer_id, first, f"{expected} is expected")
@@ -142,7 +155,7 @@ class Producers:
             raise Refused(
                 ErrorCode.INVALID_TXN_STATE,
                 f"producer {producer_id} is in a transaction, and this batch is not",
-                shown=True,
+                position_known=True,
             )
         return None
 
@@ -156,8 +169,10 @@ class Producers:
         known.raise_epoch(epoch)
         known.window.append(batch)
         known.timestamp, known.heard_ms = batch.timestamp, heard_ms
-        if transactional and self.transactions.first_offset(producer_id) is None:
-            self.transactions.begin(producer_id, batch.offset)
+        if transactional:
+            self._joining.pop(producer_id, None)
+            if self.transactions.first_offset(producer_id) is None:
+                self.transactions.begin(producer_id, batch.offset)
 
     # --- markers ---
 
@@ -196,6 +211,7 @@ class Producers:
         if known is None:
             known = self._known[producer_id] = Producer(epoch)
         known.raise_epoch(epoch)
+        self._joining.pop(producer_id, None)
         known.coordinator_epoch = coordinator_epoch
         known.timestamp, known.heard_ms = timestamp, heard_ms
         self.transactions.end(producer_id, offset, committed=committed, high_watermark=high_watermark)
@@ -249,6 +265,15 @@ class Producers:
                     heard_ms=heard_ms,
                 )
         return made
+
+    @staticmethod
+    def _repeated(known: Producer | None, epoch: int, first: int, last: int) -> Appended | None:
+        """Return the batch that has the same sequences, if it is one of the last."""
+        if known is None or known.epoch != epoch:
+            return None
+        return next(
+            (batch for batch in known.window if (batch.first_sequence, batch.last_sequence) == (first, last)), None
+        )
 
     def _is_expired(self, producer_id: int, known: Producer, heard_since: int) -> bool:
         """Tell whether a producer is to be forgotten: never while its transaction is open."""

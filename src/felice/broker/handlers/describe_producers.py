@@ -6,6 +6,7 @@ from typing import TypeAlias
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.broker.topics import check_name
+from felice.errors import ErrorCode
 from felice.wire.messages.describe_producers import DescribeProducersRequest, DescribeProducersResponse
 
 __all__ = ["HANDLER"]
@@ -30,11 +31,11 @@ def _describe(call: Call, topic: str, index: int) -> PartitionAnswer:
     """Describe one partition's producers."""
     answer = DescribeProducersResponse.PartitionResponse(partition_index=index)
     try:
-        check_name(topic)
+        _check_topic(call, topic)
         partition = call.led_partition(topic, index)
     except Refused as refused:
         answer.error_code = refused.code
-        answer.error_message = refused.message or refused.code.name
+        answer.error_message = refused.shown
         return answer
     heard_since = call.cluster.clock.time_ms() - call.cluster.settings.number("producer.id.expiration.ms")
     answer.active_producers = [
@@ -49,6 +50,16 @@ def _describe(call: Call, topic: str, index: int) -> PartitionAnswer:
         for known in partition.producers.active(heard_since)
     ]
     return answer
+
+
+def _check_topic(call: Call, topic: str) -> None:
+    """Refuse a topic that there is not; only then Kafka says more than the code."""
+    try:
+        check_name(topic)
+    except Refused as refused:
+        raise Refused(refused.code, refused.message, shown=True) from None
+    if topic not in call.cluster.topics:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {topic!r}", shown=True)
 
 
 def _partitions(call: Call, request: DescribeProducersRequest) -> Iterable[tuple[str, int]]:

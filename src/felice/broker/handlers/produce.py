@@ -119,7 +119,9 @@ def _wholly_refused(request: ProduceRequest) -> Refused | None:
     if writers and request.transactional_id is None:
         return Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactional records without an ID")
     if len(writers) > 1:
-        return Refused(ErrorCode.INVALID_PRODUCER_ID_MAPPING, "transactional records of more than one producer")
+        return Refused(
+            ErrorCode.INVALID_PRODUCER_ID_MAPPING, "transactional records of more than one producer", shown=True
+        )
     return None
 
 

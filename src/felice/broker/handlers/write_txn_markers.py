@@ -45,6 +45,8 @@ def _handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersRespo
 def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
     """Write one marker."""
     try:
+        if marker.producer_id < 0 or marker.producer_epoch < 0:
+            raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "no batch has such a producer")
         mark(
             call.cluster,
             topic,
