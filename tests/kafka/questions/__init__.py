@@ -1,6 +1,20 @@
 """What is asked of real Kafka and of the embedded broker."""
 
-from questions import alterations, configs, connections, fetch, metadata, offsets, produce, producers, topics
+from questions import (
+    alterations,
+    configs,
+    connections,
+    fetch,
+    groups,
+    metadata,
+    offsets,
+    produce,
+    producers,
+    topics,
+    transactional_offsets,
+    transactional_records,
+    transactions,
+)
 from questions.asked import ALIKE, GUARDED, QUESTIONS, Question
 
 __all__ = [
@@ -12,9 +26,13 @@ __all__ = [
     "configs",
     "connections",
     "fetch",
+    "groups",
     "metadata",
     "offsets",
     "produce",
     "producers",
     "topics",
+    "transactional_offsets",
+    "transactional_records",
+    "transactions",
 ]
