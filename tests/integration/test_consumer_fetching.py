@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import random
 import resource
 import threading
 import time
@@ -22,7 +23,7 @@ from wire_batches import batch
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    with Broker(topics={"letters": 4, "many": 100}) as made:
+    with Broker(topics={"letters": 4, "many": 100, "twenty": 20}) as made:
         yield made
 
 
@@ -116,6 +117,32 @@ def test_47_paused_partitions_give_way_when_memory_is_short(broker: Broker) -> N
             found = reading.poll(5)
             offsets[found.partition] += found.offsets()
         assert all(found == list(range(64)) for found in offsets.values())
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_47_so_do_those_that_are_paused_in_the_middle_of_a_batch(broker: Broker, draw: int) -> None:
+    """Row 47: what a reader holds half read of paused partitions does not keep the others from being read either."""
+    for _ in range(10):
+        fill(broker, "twenty", 20, 10)
+    chance = random.Random(draw)
+    until = [1600] + [chance.randrange(20, 1500) for _ in range(19)]
+    with Consumer[Any, bytes](broker.bootstrap_servers, "twenty", buffer_bytes=1 << 20, fetch_bytes=1 << 18) as reading:
+        offsets: dict[int, list[int]] = {n: [] for n in range(20)}
+
+        def read(partition: int) -> None:
+            while len(offsets[partition]) < 1600:
+                found = reading.poll(5, max_records=chance.choice([1, 7, 500]))
+                assert found, "the others are starved"
+                offsets[found.partition] += found.offsets()
+                if len(offsets[found.partition]) > until[found.partition]:
+                    reading.pause((found.topic, found.partition))
+
+        read(0)
+        until = [1600] * 20
+        for partition in reading.paused:
+            reading.resume(partition)
+            read(partition.partition)
+        assert all(found == list(range(len(found))) for found in offsets.values())
 
 
 def test_28_memory_stays_flat_over_many_times_the_buffer(broker: Broker) -> None:

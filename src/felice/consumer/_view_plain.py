@@ -3,7 +3,7 @@
 Where the compiled twin makes objects as they are asked for, this one has its rows from the start.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from types import GenericAlias
 from typing import Any, NamedTuple
 
@@ -446,7 +446,7 @@ class AsyncMessages(_Following):
     def __aiter__(self) -> "AsyncMessages":
         return self
 
-    def __anext__(self) -> Awaitable[Message]:
+    def __anext__(self) -> "Coroutine[Any, Any, Message] | _Ready":
         message = self._following()
         return self._refilled() if message is None else _Ready(message)
 

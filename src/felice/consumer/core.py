@@ -219,6 +219,7 @@ class Core(Generic[K, V]):
                 try:
                     item = ready.popleft()
                 except IndexError:
+                    self._make_way()
                     return None
                 if isinstance(item, FeliceError):
                     raise item
@@ -230,6 +231,7 @@ class Core(Generic[K, V]):
             if partition.shelf is not shelf:
                 # Sought meanwhile, by another thread: nothing of this shelf counts any more.
                 self.outbox.returned.extend(shelf.held)
+                self._bell.notify()
             elif batch is not None:
                 taken.append(Taken(partition, shelf, batch))
                 shelf.position = batch.next_offset
@@ -246,13 +248,24 @@ class Core(Generic[K, V]):
         self.outbox.ready.extend(self.outbox.partitions.values())
         self._bell.notify()
 
+    def _make_way(self) -> None:
+        """Where memory is short, let go of what paused partitions hold half read; it is fetched again.
+
+        What lies on their shelves the engine drops by itself, but what was taken off them is the reader's.
+        """
+        if self.outbox.starved:
+            for partition in self.outbox.partitions.values():
+                shelf = partition.shelf
+                if partition.paused and shelf.held:
+                    self._seek(partition, Start(shelf.position), instead_of=shelf)
+
     def _take_from(self, partition: Partition, shelf: Shelf, most: int) -> "Batch[K, V] | None":
         """Take from one partition; None where it has nothing."""
         rest, reader = shelf.rest, shelf.reader
         ahead = rest.offset if rest is not None else reader.position if reader is not None else shelf.position
         if ahead != shelf.position or len(shelf.held) != shelf.added:
             # A signal handler's exception came between taking something and handing it out: it is fetched again.
-            self._seek(partition, Start(shelf.position))
+            self._seek(partition, Start(shelf.position), instead_of=shelf)
             return None
         if rest is not None:
             shelf.rest = rest[most:] if len(rest) > most else None
@@ -308,7 +321,7 @@ class Core(Generic[K, V]):
                 shelf.reader = self._reader(partition, shelf)
             expected = following if size else shelf.position
             if chunk.offset != expected:
-                self._seek(partition, Start(shelf.position))  # as above: a chunk was lost
+                self._seek(partition, Start(shelf.position), instead_of=shelf)  # as above: a chunk was lost
                 return False
             shelf.reader.add(chunk.data, chunk.aborted)
             shelf.added += 1
@@ -357,12 +370,10 @@ class Core(Generic[K, V]):
         """Have a damaged batch fetched once more; raise when it is damaged still."""
         reader = shelf.reader
         offset: int = reader.position
-        if partition.shelf is not shelf:
-            return
         self._give_back(partition, shelf)
         if partition.refetched != offset and not isinstance(cause, DecompressionLimit):
             partition.refetched = offset
-            self._seek(partition, Start(offset))
+            self._seek(partition, Start(offset), instead_of=shelf)
             return
         topic, index = partition.tp
         following: int = reader.failed_next
@@ -375,9 +386,12 @@ class Core(Generic[K, V]):
             hint=f"seek to {following} to skip it" if following > offset else "seek to an offset behind it",
         )
         error.__cause__ = cause
-        partition.error = error
         # What lies behind it is of no use: whatever the user does, it begins with a seek.
-        partition.shelf = Shelf(Start(offset))
+        empty = Shelf(Start(offset))
+        if partition.shelf is not shelf:
+            return  # Sought meanwhile. No call stands between this look and the next lines, so nothing comes between.
+        partition.shelf = empty
+        partition.error = error
         self._bell.notify()
         self._events.emit(
             PartitionFailed(
@@ -467,21 +481,23 @@ class Core(Generic[K, V]):
         finally:
             self._bell.notify()  # also where Ctrl-C comes in the middle
 
-    def _seek(self, partition: Partition, start: Start) -> None:
+    def _seek(self, partition: Partition, start: Start, *, instead_of: Shelf | None = None) -> None:
+        """Put another shelf in place: whatever is there now, for a user, or only `instead_of` this one."""
         # Race: a seek while another thread's iteration gets its next batch.
         #   1. reader: takes a batch off shelf A       1. reader: takes a batch off shelf A
         #   2. seeker: the shelf is B                  2. reader: the iteration has it, after a look at the shelf
         #   3. seeker: takes the iteration's rest      3. seeker: the shelf is B
         #   4. reader: sees that A is not the shelf,   4. seeker: takes the iteration's rest
         #      and drops the batch
-        old, shelf = partition.shelf, Shelf(start)
+        shelf = Shelf(start)
+        if instead_of is not None and partition.shelf is not instead_of:
+            return  # Somebody has sought meanwhile. No call stands before the next line, so nothing comes between.
         partition.shelf = shelf
         messages = self._iteration
         if messages is not None and messages.owner is partition and messages.shelf is not shelf:
             messages.rest()
         if partition is self._current:
             self._current = None
-        self.outbox.returned.extend(old.held)
         partition.error = None
         if start.offset != partition.refetched:
             partition.refetched = -1

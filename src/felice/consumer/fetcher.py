@@ -10,8 +10,9 @@ Non-obvious:
 
 - Every chunk remembers the shelf it was fetched for. An answer for a shelf that is no longer its partition's, or from
   another offset than is due next, is dropped: there was a seek in between.
-- Where memory runs out while paused partitions hold some, their newest chunks are dropped, to be fetched again: a
-  partition that nobody reads must not keep the others from being read.
+- Where memory runs out while paused partitions hold some, their newest chunks are dropped, to be fetched again, and the
+  reader lets go of what it has half read of them: a partition that nobody reads must not keep the others from being
+  read.
 - Errors and jumps go on the shelf too, behind the records that came before them.
 """
 
@@ -192,6 +193,10 @@ class Fetcher:
                 self._release(old.chunks.popleft())
             except IndexError:
                 break  # The reader has just taken the last one.
+        if old is not None:
+            # A reader that is just taking another one gives that back itself, when it sees that the shelf has gone.
+            self._outbox.returned.extend(old.held)
+            self._take_back()
         shelf = partition.adopted
         partition.flight = None
         partition.halted = partition.looking = False
@@ -255,9 +260,11 @@ class Fetcher:
         for partition in outbox.partitions.values():
             if budget.free >= size:
                 break
-            if partition.paused and partition.flight is None:
+            if partition.paused and partition.flight is None and not partition.looking:
                 self._strip(partition, size)
         if budget.free < size:
+            if any(partition.paused and partition.shelf.held for partition in outbox.partitions.values()):
+                outbox.ring()  # What a reader holds half read only the reader can let go.
             return False
         outbox.starved = False
         return True
@@ -275,6 +282,7 @@ class Fetcher:
                 return
             shelf.put -= chunk.size
             partition.fetch_offset = chunk.offset
+            partition.halted = False  # by what made no sense in it, if by anything
             self._release(chunk)
 
     def _want(self, partition: Partition) -> Want:
