@@ -258,6 +258,7 @@ def _properties(node_id: int, nodes: int, port: int, controller_port: int, voter
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": max(1, replicas - 1),
         "group.initial.rebalance.delay.ms": 0,
+        "group.consumer.assignment.interval.ms": 0,
         "log.cleaner.dedupe.buffer.size": 1048577,
         # A dead node is noticed in three seconds, so that tests of failover need not wait for nine.
         "broker.session.timeout.ms": 3000,

@@ -10,8 +10,9 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from felice.broker.groups.balancing import Balancing
+from felice.broker.setting import Settings
 
-__all__ = ["ASSIGNORS", "Assignment", "Assignor", "Subscriber"]
+__all__ = ["ASSIGNORS", "Assignment", "Assignor", "Subscriber", "allowed_assignors"]
 
 Assignment: TypeAlias = Mapping[bytes, frozenset[int]]
 """Partitions by the topic's ID; no topic without partitions."""
@@ -117,3 +118,10 @@ def _uniform_alike(members: Mapping[str, Subscriber], topics: Mapping[bytes, int
 
 ASSIGNORS: Mapping[str, Assignor] = {"uniform": _uniform, "range": _range}
 """The assignors by name; the first one is the default."""
+
+
+def allowed_assignors(settings: Settings) -> tuple[str, ...]:
+    """Return the assignors that members may ask for, the default one first."""
+    names = settings["group.consumer.assignors"]
+    assert isinstance(names, tuple)
+    return tuple(name for name in names if name in ASSIGNORS)

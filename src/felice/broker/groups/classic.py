@@ -21,6 +21,7 @@ from felice.broker.groups.offsets_log import group_record, group_tombstone
 from felice.broker.groups.phase import Phase
 from felice.broker.groups.roster import Roster
 from felice.broker.groups.subscriptions import CONSUMER, subscribed_topics
+from felice.broker.groups.view import GroupView, MemberView, read_assignment
 from felice.broker.groups.waiting import WaitingJoin, WaitingSync
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -76,6 +77,20 @@ class ClassicGroup(Group):
     def protocol_type(self) -> str:
         """What the group is for."""
         return self.type or ""
+
+    def view(self) -> GroupView:
+        """Return the group for a test to look at; who reads what is known of consumers only."""
+        members = tuple(
+            MemberView(
+                member.id,
+                member.instance_id,
+                member.client_id,
+                member.client_host,
+                read_assignment(member.assignment) if self.type == CONSUMER else frozenset(),
+            )
+            for member in self.roster
+        )
+        return super().view()._replace(epoch=self.generation, members=members)
 
     def supports(self, protocol_type: str, protocols: Mapping[str, bytes]) -> bool:
         """Tell whether somebody of this type, with these protocols, can be a member."""
@@ -407,12 +422,16 @@ class ClassicGroup(Group):
         return group
 
     def removed(self) -> None:
-        """Let nothing happen any more."""
+        """Let nothing happen any more; whoever still waits joins again, and may find another kind of group."""
         self.phase = Phase.DEAD
         self._stop_waiting_for_joins()
         self._stop_waiting_for_syncs()
         for member in self.roster:
             member.end_session()
+            if member.joining is not None:
+                member.joining.refuse(ErrorCode.REBALANCE_IN_PROGRESS, member.id)
+            if member.syncing is not None:
+                member.syncing.refuse(ErrorCode.REBALANCE_IN_PROGRESS)
 
     def _restore(self, value: GroupMetadataValue) -> None:
         """Become what a record says."""

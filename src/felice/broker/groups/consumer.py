@@ -1,0 +1,497 @@
+"""A group of the consumer protocol (KIP-848): the broker assigns, and members learn it by their heartbeats.
+
+Three epochs tell how far everybody is. The group's goes up when members, subscriptions or topics change; then a new
+target is computed, which has the group's epoch; and each member enters the target's epoch when it has given up what
+it shall not keep.
+
+    Empty ──somebody joins──> Assigning ──target computed──> Reconciling ──all members there──> Stable
+                                  ^                               │                               │
+                                  └────────────something changed──┴───────────────────────────────┘
+
+Members of the classic protocol can be in it too: `consumer_classic` translates for them. `consumer_heartbeat` is the
+way in and out for the others; `upgrade` and `downgrade` are the ways from one kind of group to the other.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from felice.broker.groups import consumer_classic, consumer_log
+from felice.broker.groups.assignors import allowed_assignors
+from felice.broker.groups.consumer_member import AWAY, ConsumerMember, Entry, MemberState
+from felice.broker.groups.consumer_patterns import PatternChange, Patterns
+from felice.broker.groups.consumer_reconciliation import Reported, reconcile
+from felice.broker.groups.consumer_target import Target
+from felice.broker.groups.consumer_timers import Timers, Wait
+from felice.broker.groups.downgrade import downgrade, may_downgrade
+from felice.broker.groups.group import CheckPartition, Claim, Group, Record
+from felice.broker.groups.joining import Applicant
+from felice.broker.groups.offsets import Committed, Offsets
+from felice.broker.groups.view import GroupView, MemberView
+from felice.broker.groups.waiting import WaitingJoin, WaitingSync
+from felice.broker.java import bucket
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from felice.broker.groups.groups import Groups
+
+__all__ = ["ConsumerGroup"]
+
+EPOCHS_FROM = 9
+"""The version of OffsetCommit from which on it has the member's epoch."""
+
+
+class ConsumerGroup(Group):
+    """A group of the consumer protocol."""
+
+    kind = "consumer"
+
+    def __init__(self, group_id: str, groups: "Groups", offsets: Offsets | None = None) -> None:
+        super().__init__(group_id, offsets)
+        self.groups = groups
+        self.cluster = groups.cluster
+        self.clock = groups.cluster.clock
+        self.epoch = 0
+        self.target = Target(group_id)
+        self.members: dict[str, ConsumerMember] = {}
+        self.patterns = Patterns()
+        self.timers = Timers(self.clock)
+        self.origin: Group | None = None
+        """The group of another kind whose place this one takes with its first step."""
+        self._static: dict[str, str] = {}
+        self._owners: dict[tuple[bytes, int], str] = {}
+        self._look: tuple[object, ...] | None = None
+        """What the topics looked like when the group's epoch went up last."""
+
+    # --- what it is ---
+
+    @property
+    def state(self) -> str:
+        """The state by Kafka's name."""
+        if not self.members:
+            return "Empty"
+        if self.epoch > self.target.epoch:
+            return "Assigning"
+        if all(member.is_reconciled(self.target.epoch) for member in self.members.values()):
+            return "Stable"
+        return "Reconciling"
+
+    @property
+    def protocol_type(self) -> str:
+        """What the group is for."""
+        return "consumer"
+
+    @property
+    def assignor(self) -> str:
+        """The assignor that most members ask for; without any such wish the broker's first one."""
+        votes = Counter(member.assignor for member in self.members.values() if member.assignor is not None)
+        default = allowed_assignors(self.cluster.settings)[0]
+        return min(votes, key=lambda name: (-votes[name], bucket(name)), default=default)
+
+    def setting(self, name: str) -> int:
+        """Return a setting of this group, or else of all consumer groups."""
+        return self.cluster.configs.groups.settings(self.id).number(f"consumer.{name}")
+
+    def static_member(self, instance_id: str | None) -> ConsumerMember | None:
+        """Return the present member of an instance (KIP-345)."""
+        member_id = self._static.get(instance_id) if instance_id is not None else None
+        return None if member_id is None else self.members[member_id]
+
+    def present(self, member_id: str, instance_id: str | None) -> ConsumerMember:
+        """Return a member; refuse strangers, and the former self of a static member."""
+        member = self.members.get(member_id) if instance_id is None else self.static_member(instance_id)
+        if member is None:
+            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID, f"Member {member_id} is not a member of group {self.id}.")
+        if member.id != member_id:
+            raise Refused(ErrorCode.FENCED_INSTANCE_ID, f"Instance {instance_id} is member {member.id} now.")
+        return member
+
+    def check_room(self, member_id: str) -> None:
+        """Refuse one more where there are as many as there may be."""
+        most = self.cluster.settings.number("group.consumer.max.size")
+        if len(self.members) >= most and member_id not in self.members:
+            raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, f"The consumer group has reached its maximum of {most}.")
+
+    def topics_of(self, member: ConsumerMember) -> frozenset[str]:
+        """Return the topics that a member reads, whether they exist or not."""
+        return member.topics | self.patterns.topics(member.pattern)
+
+    def subscribes(self, topic: str) -> bool:
+        """Tell whether a member reads a topic."""
+        return any(topic in self.topics_of(member) for member in self.members.values())
+
+    def is_owned(self, topic: bytes, index: int) -> bool:
+        """Tell whether a member has a partition, or has yet to give it up."""
+        return (topic, index) in self._owners
+
+    def view(self) -> GroupView:
+        """Return the group for a test to look at."""
+        topics = self.cluster.topics_by_id
+        members = tuple(
+            MemberView(
+                member.id,
+                member.instance_id,
+                member.client_id,
+                member.client_host,
+                frozenset((topics[topic].name, index) for topic, index in member.partitions() if topic in topics),
+            )
+            for member in self.members.values()
+        )
+        return super().view()._replace(epoch=self.epoch, members=members)
+
+    # --- who may do what ---
+
+    def check_commit(self, claim: Claim, *, transactional: bool, version: int) -> CheckPartition | None:
+        """Let members commit what they have: from an older epoch too, if they had it then already (KIP-1251)."""
+        if claim.epoch < 0 and not self.members:
+            return None
+        if transactional and claim == Claim():
+            return None
+        member = self.members.get(claim.member_id)
+        if member is None:
+            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+        if not transactional and member.classic is None and version < EPOCHS_FROM:
+            raise Refused(ErrorCode.UNSUPPORTED_VERSION)
+        if claim.epoch == member.epoch:
+            return None
+        if claim.epoch > member.epoch:
+            raise Refused(_stale(member))
+        return partial(self._check_assigned, member, claim.epoch)
+
+    def _check_assigned(self, member: ConsumerMember, epoch: int, topic: str, index: int) -> None:
+        """Refuse a partition that the member did not have in this epoch."""
+        found = self.cluster.topics.get(topic)
+        since = None if found is None else member.assigned_in(found.id, index)
+        if since is None or epoch < since:
+            raise Refused(_stale(member))
+
+    def check_fetch(self, claim: Claim) -> None:
+        """Let members of the present epoch fetch, and everybody who does not say that it is a member."""
+        if claim.epoch < 0 and not claim.member_id:
+            return
+        member = self.members.get(claim.member_id)
+        if member is None:
+            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+        if claim.epoch != member.epoch:
+            raise Refused(_stale(member))
+
+    def check_offset_delete(self) -> None:
+        """Let everybody delete offsets, if no member reads the topic."""
+
+    def check_delete(self) -> None:
+        """Refuse while there are members."""
+        if self.members:
+            raise Refused(ErrorCode.NON_EMPTY_GROUP)
+
+    def retained_since(self, committed: Committed) -> int | None:
+        """Return when a commit was made: its retention counts from then on."""
+        return committed.time
+
+    def committed(self, claim: Claim) -> None:
+        """Leave it: a commit is no sign of life."""
+
+    # --- what members of the classic protocol ask ---
+
+    def join(self, applicant: Applicant, waiting: WaitingJoin) -> None:
+        """Let a member of the classic protocol join."""
+        consumer_classic.join(self, applicant, waiting)
+
+    def sync(
+        self,
+        claim: Claim,
+        protocol: tuple[str | None, str | None],
+        assignments: Mapping[str, bytes],
+        waiting: WaitingSync,
+    ) -> None:
+        """Tell a member what the broker assigned to it."""
+        consumer_classic.sync(self, claim, protocol, waiting)
+
+    def heartbeat(self, claim: Claim) -> None:
+        """Hear that a member is alive, and refuse where it has to join again."""
+        consumer_classic.heartbeat(self, claim)
+
+    def leave(self, leaving: Sequence[tuple[str, str | None]]) -> list[ErrorCode]:
+        """Remove members."""
+        return consumer_classic.leave(self, leaving)
+
+    # --- one step of a member ---
+
+    def step(
+        self, entry: Entry, updated: ConsumerMember, reported: Reported | None, *, aims: bool = True
+    ) -> ConsumerMember:
+        """Take a member, with what its request changes, one step further, and write down what came of it.
+
+        Nothing is changed where it is refused. `reported` is what the member says it has, None where it does not;
+        without `aims` there is no new target.
+        """
+        present = entry.member
+        users = Counter(member.pattern for member in self.members.values())
+        pattern = self.patterns.change(present.pattern, updated.pattern, users)
+        records = self._arrive()
+        if entry.replaces is not None:
+            records += self._replace(entry.replaces, present)
+        if updated != present:
+            records.append(consumer_log.member_record(self.id, updated))
+        if pattern is not PatternChange.NONE and users[present.pattern] == 1:
+            records += self._forget_patterns({present.pattern})
+        self.put(updated)
+        resubscribed = present.topics != updated.topics
+        records += self._bump_if_needed(resubscribed or pattern is PatternChange.RESOLVED)
+        if aims:
+            records += self._aim()
+        reached = self._reconcile(updated, reported, resubscribed or pattern is not PatternChange.NONE)
+        if reached != updated:
+            self.put(reached)
+            records.append(consumer_log.current_record(self.id, reached))
+            self._wait_for_revocation(reached)
+        self._write(records)
+        self.resolve_patterns(fresh=pattern is PatternChange.UNRESOLVED and not users[updated.pattern])
+        return reached
+
+    def _arrive(self) -> list[Record]:
+        """Take the place of the group that was there before, if that has not happened; return the records of that."""
+        if self.groups.find(self.id) is self:
+            return []
+        records: list[Record] = []
+        if self.origin is not None:
+            records += self.origin.tombstones()
+            self.origin.removed()
+            self.origin = None
+        if self.members:
+            records += self.records()
+        for member in self.members.values():
+            self.keep_alive(member)
+        self.groups.replace(self)
+        return records
+
+    def put(self, member: ConsumerMember) -> None:
+        """Have a member as it is now."""
+        before = self.members.get(member.id)
+        if before is not None:
+            self._release(before)
+        self.members[member.id] = member
+        if member.instance_id is not None:
+            self._static[member.instance_id] = member.id
+        self._owners.update((partition, member.id) for partition in member.partitions())
+
+    def _release(self, member: ConsumerMember) -> None:
+        """Forget what a member has."""
+        for partition in member.partitions():
+            if self._owners.get(partition) == member.id:
+                del self._owners[partition]
+
+    def _forget(self, member: ConsumerMember) -> None:
+        """Forget a member."""
+        self.timers.cancel(member.id)
+        self._release(member)
+        del self.members[member.id]
+        self.target.assignments.pop(member.id, None)
+        if member.instance_id is not None and self._static.get(member.instance_id) == member.id:
+            del self._static[member.instance_id]
+
+    def _replace(self, old: ConsumerMember, new: ConsumerMember) -> list[Record]:
+        """Give a static member's place to its next self; return the records of that."""
+        target = self.target.of(old.id)
+        self._forget(old)
+        self.target.assignments[new.id] = target
+        self.put(new)
+        return [
+            *consumer_log.member_tombstones(self.id, old.id),
+            consumer_log.member_record(self.id, new),
+            consumer_log.target_record(self.id, new.id, target),
+            consumer_log.current_record(self.id, new),
+        ]
+
+    def _bump_if_needed(self, changed: bool) -> list[Record]:
+        """Let the group's epoch go up where something changed, the topics' looks for one; return the record of that."""
+        look = self._look_at_topics()
+        if not changed and look == self._look:
+            return []
+        self._look = look
+        self.epoch += 1
+        return [self.epoch_record()]
+
+    def epoch_record(self) -> Record:
+        """Return the record of the group's epoch. Any number will do that differs where the topics do (KIP-1101)."""
+        digest = hashlib.blake2b(repr(self._look).encode(), digest_size=8).digest()
+        return consumer_log.epoch_record(self.id, self.epoch, int.from_bytes(digest, signed=True))
+
+    def look(self) -> None:
+        """Take note of what the topics look like."""
+        self._look = self._look_at_topics()
+
+    def _look_at_topics(self) -> tuple[object, ...]:
+        """Return all that matters of topics that members read: their IDs, partitions and racks."""
+        nodes, topics = self.cluster.nodes, self.cluster.topics
+        names = frozenset[str]().union(*map(self.topics_of, self.members.values()))
+        return tuple(
+            (
+                name,
+                topics[name].id,
+                tuple(
+                    tuple(nodes[node].rack for node in partition.replicas if node in nodes)
+                    for partition in topics[name].partitions
+                ),
+            )
+            for name in sorted(names & topics.keys())
+        )
+
+    def _aim(self) -> list[Record]:
+        """Compute a new target where the group has changed, but not too often; return its records (KIP-1263)."""
+        now, target = self.clock.time_ms(), self.target
+        if target.epoch >= self.epoch or (
+            target.time is not None and now - target.time < self.setting("assignment.interval.ms")
+        ):
+            return []
+        reading = [(member, self.topics_of(member)) for member in self.members.values()]
+        return target.compute(self.assignor, self.epoch, now, reading, self.cluster.topics)
+
+    def _topic_ids(self, member: ConsumerMember) -> frozenset[bytes]:
+        """Return the topics that a member reads and that exist."""
+        topics = self.cluster.topics
+        return frozenset(topics[name].id for name in self.topics_of(member) if name in topics)
+
+    def _reconcile(self, member: ConsumerMember, reported: Reported | None, resubscribed: bool) -> ConsumerMember:
+        """Return a member one step nearer to its target."""
+        return reconcile(
+            member,
+            self.target.epoch,
+            self.target.of(member.id),
+            self._topic_ids(member),
+            reported=reported,
+            is_owned=self.is_owned,
+            resubscribed=resubscribed,
+        )
+
+    # --- regular expressions ---
+
+    def resolve_patterns(self, *, fresh: bool = False) -> None:
+        """Look which topics match the members' expressions, where that is due.
+
+        Kafka does so beside the request. So here it is done behind it: the answer does not know of it yet.
+        """
+        used = {member.regex for member in self.members.values() if member.regex}
+        now, topics = self.clock.time_ms(), self.cluster.topics
+        if not self.patterns.is_due(used, self.cluster.topics_by_id, now, fresh=fresh):
+            return
+        changed = self.patterns.resolve(sorted(used), {name: topic.id for name, topic in topics.items()}, now)
+        records = [
+            consumer_log.pattern_record(self.id, pattern, self.patterns.topics(pattern), self.patterns.round, now)
+            for pattern in sorted(used)
+        ]
+        self._write([*records, *self._bump_if_needed(changed)])
+
+    def _forget_patterns(self, patterns: Iterable[str]) -> list[Record]:
+        """Forget expressions that nobody uses any more; return the records of that."""
+        return [
+            consumer_log.pattern_tombstone(self.id, pattern)
+            for pattern in sorted(patterns)
+            if self.patterns.resolved.pop(pattern, None) is not None
+        ]
+
+    # --- leaving, and being late ---
+
+    def fence(self, leaving: Collection[ConsumerMember]) -> None:
+        """Remove members; where only members of the classic protocol are left, the group becomes a classic one."""
+        if not leaving:
+            return
+        gone = {member.id for member in leaving}
+        if may_downgrade(self, gone):
+            downgrade(self, gone, rebalance=True)
+            return
+        records: list[Record] = []
+        for member in leaving:
+            records += consumer_log.member_tombstones(self.id, member.id)
+            self._forget(member)
+        used = {member.pattern for member in self.members.values()}
+        records += self._forget_patterns(self.patterns.resolved.keys() - used)
+        self._write([*records, *self._bump_if_needed(True)])
+
+    def send_away(self, member: ConsumerMember) -> None:
+        """Let a static member be away for a while: what it has is kept for it, until its session ends."""
+        away = member._replace(
+            epoch=AWAY,
+            assigned={topic: dict.fromkeys(indexes, 0) for topic, indexes in member.assigned.items()},
+            revoking={},
+        )
+        self.put(away)
+        self._write([consumer_log.current_record(self.id, away)])
+
+    def keep_alive(self, member: ConsumerMember) -> None:
+        """Begin a member's session anew."""
+        timeout = self.setting("session.timeout.ms") if member.classic is None else member.classic.session_timeout_ms
+        self.timers.set(member.id, Wait.SESSION, timeout / 1000, partial(self._time_is_over, member.id))
+
+    def expect(self, member: ConsumerMember, wait: Wait) -> None:
+        """Give a member its rebalance timeout for something, from now on or, for joining again, as it is running."""
+        begin = self.timers.set_if_absent if wait is Wait.JOIN else self.timers.set
+        begin(member.id, wait, member.rebalance_timeout_ms / 1000, partial(self._time_is_over, member.id))
+
+    def _wait_for_revocation(self, member: ConsumerMember) -> None:
+        """Give a member its rebalance timeout to give up what it shall not keep.
+
+        Members of the classic protocol are told to join again instead.
+        """
+        if member.classic is not None:
+            return
+        if member.state is not MemberState.UNREVOKED_PARTITIONS:
+            self.timers.cancel(member.id, Wait.REVOCATION)
+            return
+        seconds = member.rebalance_timeout_ms / 1000
+        self.timers.cancel(member.id, Wait.REVOCATION)
+        self.timers.set(member.id, Wait.REVOCATION, seconds, partial(self._revocation_is_over, member.id, member.epoch))
+
+    def _time_is_over(self, member_id: str) -> None:
+        """Remove a member that was waited for in vain."""
+        member = self.members.get(member_id)
+        if member is not None:
+            self.fence([member])
+
+    def _revocation_is_over(self, member_id: str, epoch: int) -> None:
+        """Remove a member that has not left an epoch in time."""
+        member = self.members.get(member_id)
+        if member is not None and member.epoch == epoch:
+            self.fence([member])
+
+    # --- the log ---
+
+    def _write(self, records: Collection[Record]) -> None:
+        """Write records, if there are any."""
+        if records:
+            self.groups.write(self.id, records)
+
+    def records(self) -> list[Record]:
+        """Return all that has to be written of a group that was something else before."""
+        members = self.members.values()
+        return [
+            *(consumer_log.member_record(self.id, member) for member in members),
+            self.epoch_record(),
+            *(consumer_log.target_record(self.id, one.id, self.target.of(one.id)) for one in members),
+            self.target.record(),
+            *(consumer_log.current_record(self.id, member) for member in members),
+        ]
+
+    def tombstones(self) -> Collection[Record]:
+        """Return the records that delete the group."""
+        return consumer_log.group_tombstones(self.id, self.members, sorted(self.patterns.resolved))
+
+    def moved(self, led: bool) -> "ConsumerGroup":
+        """Give members their time anew: all else stands in the log."""
+        self.timers.clear()
+        if led:
+            for member in self.members.values():
+                self.keep_alive(member)
+                self._wait_for_revocation(member)
+        return self
+
+    def removed(self) -> None:
+        """Let nothing happen any more."""
+        self.timers.clear()
+
+
+def _stale(member: ConsumerMember) -> ErrorCode:
+    """Return the code for a wrong epoch, by the member's protocol."""
+    return ErrorCode.STALE_MEMBER_EPOCH if member.classic is None else ErrorCode.ILLEGAL_GENERATION

@@ -1,0 +1,26 @@
+"""ConsumerGroupHeartbeat: a member of a consumer group joins, reports, learns its assignment, leaves (KIP-848)."""
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.groups.assignors import allowed_assignors
+from felice.broker.groups.consumer_heartbeat import check, heartbeat
+from felice.broker.java import address_text
+from felice.broker.refusal import Refused
+from felice.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
+
+__all__ = ["HANDLER"]
+
+
+def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse:
+    """Hand the request to the group."""
+    try:
+        check(request, call.version, allowed_assignors(call.cluster.settings))
+        call.check_coordinator(Kind.GROUP, request.group_id)
+        return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
+    except Refused as refused:
+        return ConsumerGroupHeartbeatResponse(
+            error_code=refused.code, error_message=refused.message or refused.code.name
+        )
+
+
+HANDLER = Handler(_handle, no_partitions)
