@@ -4,7 +4,7 @@ import base64
 import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from felice.broker.clock import BrokerClock
@@ -20,8 +20,12 @@ from felice.broker.topics import Topic, check_name, collision_key
 from felice.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from felice.broker.acls import Acls
     from felice.broker.configs.store import Configs
+    from felice.broker.features import Features
     from felice.broker.groups.groups import Groups
+    from felice.broker.quotas import Quotas
+    from felice.broker.scram_users import ScramUsers
     from felice.broker.transactions.coordinator import Transactions
 
 __all__ = ["DEFAULT", "Cluster", "Plan"]
@@ -62,6 +66,44 @@ class Cluster:
         self._when_deleted: list[Callable[[Topic], object]] = []
         self._last_producer_id = -1
         self._controller = NO_LEADER
+
+    @cached_property
+    def acls(self) -> "Acls":
+        """The access control entries. They are asked for only where there is an authorizer."""
+        from felice.broker.acls import Acls
+
+        return Acls()
+
+    @cached_property
+    def features(self) -> "Features":
+        """The features on which the cluster has agreed."""
+        from felice.broker.features import Features
+
+        return Features()
+
+    @cached_property
+    def quotas(self) -> "Quotas":
+        """The quotas of users, clients and addresses."""
+        from felice.broker.quotas import Quotas
+
+        return Quotas()
+
+    @cached_property
+    def scram_users(self) -> "ScramUsers":
+        """The users with SCRAM credentials."""
+        from felice.broker.scram_users import ScramUsers
+
+        return ScramUsers()
+
+    def succeed(self, other: "Cluster") -> None:
+        """Take the place of another cluster: with its ID, and without giving producer IDs that it has given."""
+        self.id = other.id
+        self._last_producer_id = other._last_producer_id
+
+    def forget_records(self) -> None:
+        """Let go of all records at once, when the cluster is used no more, and not when the collector comes by."""
+        for topic in self.topics.values():
+            topic.partitions.clear()
 
     @cached_property
     def configs(self) -> "Configs":
@@ -195,7 +237,7 @@ class Cluster:
     def pause_replica(self, partition: Partition, node_id: int) -> None:
         """Let a replica lag; after `replica.lag.time.max.ms` in which it has not all records it is not in sync."""
         seconds = self.settings.number("replica.lag.time.max.ms") / 1000
-        partition.pause(node_id, lambda: self.clock.call_later(seconds, partition.drop, node_id))
+        partition.pause(node_id, partial(self.clock.call_later, seconds))
 
     def shrink_isr(self, partition: Partition, node_id: int) -> None:
         """Let a replica lag, and count it as out of sync at once."""

@@ -150,17 +150,16 @@ class PartitionLog:
     def prefix(self, end: int) -> "PartitionLog":
         """Return a log with the batches before `end`, where a batch begins; this one stays as it is.
 
-        Full segments are shared, as nothing is written to them any more; the last one is copied.
+        All segments but its last are shared, as nothing is written to them any more; that one is copied.
         """
         made = PartitionLog()
         made.end_offset = end
         made.start_offset = min(self.start_offset, end)
         for number, segment in enumerate(self._segments):
-            if segment.base_offset >= end:
+            if segment.base_offset >= end or made.start_offset == end:
                 break
-            follower = self._segments[number + 1] if number + 1 < len(self._segments) else None
-            whole = follower is not None and follower.base_offset <= end
-            made._segments.append(segment if whole else segment.prefix(end))
+            later = self._segments[number + 1 : number + 2]
+            made._segments.append(segment if later and later[0].base_offset < end else segment.prefix(end))
         made.size = sum(segment.size for segment in made._segments)
         return made
 

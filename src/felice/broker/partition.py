@@ -9,6 +9,7 @@ few; beyond them only an unclean election goes. A leader that has less than othe
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from felice.broker.copies import Copy
@@ -192,20 +193,30 @@ class Partition:
             self.elect(alive)
         self.catch_up(alive)
 
-    def pause(self, node_id: int, when_late: Callable[[], object] | None = None) -> None:
-        """Let a replica lag from its present end on, in sync or not; `when_late` is called when it begins to."""
+    def pause(self, node_id: int, call_later: Callable[..., object] | None = None) -> None:
+        """Let a replica lag from its present end on.
+
+        One that is in sync stays so. When there is something that it does not have, `call_later` is given what takes it
+        out of those in sync, with its arguments.
+        """
         if node_id == self.leader or node_id not in self.replicas:
             raise Refused(ErrorCode.INVALID_REQUEST, f"node {node_id} does not follow; {self.replicas} have replicas")
         self.paused.add(node_id)
         if node_id not in self.behind:
             copy = self.behind[node_id] = self._copy()
-            copy.when_late = when_late
+            if call_later is not None:
+                copy.when_late = partial(call_later, self._drop_late, node_id, copy)
 
     def drop(self, node_id: int) -> None:
         """Take a replica that lags out of those in sync."""
         if node_id in self.paused and node_id in self.in_sync:
             self._set_in_sync(sorted(node for node in self.in_sync if node != node_id))
             self._advance()
+
+    def _drop_late(self, node_id: int, copy: Copy) -> None:
+        """Take a replica out of those in sync that lags since it had this copy."""
+        if self.behind.get(node_id) is copy:
+            self.drop(node_id)
 
     def resume(self, node_id: int, alive: Collection[int]) -> None:
         """Let a replica catch up that was told to lag."""
@@ -244,20 +255,25 @@ class Partition:
 
     def reassign(self, target: Sequence[int], alive: Collection[int]) -> None:
         """Move to these replicas (KIP-455): at once, unless one that is new cannot catch up now."""
-        before = [node for node in self.replicas if node not in self.adding]
-        self.adding = [node for node in target if node not in before]
-        self.removing = [node for node in before if node not in target]
+        self.adding = [node for node in target if node not in self.replicas]
+        self.removing = [node for node in self.replicas if node not in target]
         self._have([*target, *self.removing])
         self.catch_up(alive)
 
     def cancel_reassignment(self, alive: Collection[int]) -> None:
-        """Stay with the replicas there were; refuse with NO_REASSIGNMENT_IN_PROGRESS where they are no others."""
+        """Stay with the replicas there were; refuse with NO_REASSIGNMENT_IN_PROGRESS where they are no others.
+
+        Where none of them is in sync it is refused too, with INVALID_REPLICA_ASSIGNMENT, unless records may get lost.
+        """
         if not self.adding and not self.removing:
             raise Refused(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
         before = [node for node in self.replicas if node not in self.adding]
+        if not any(node in self.in_sync for node in before) and not self._may_be_unclean:
+            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "none of the replicas there were is in sync")
         self.adding, self.removing = [], []
         self._have(before)
         self.elect(alive)
+        self.catch_up(alive)
 
     def replace(self, node_id: int, heir: int | None, alive: Collection[int]) -> None:
         """Give a node's replica to another node, with all it has, or (None) remove it."""

@@ -48,3 +48,12 @@ def test_deleting_records_moves_the_first_epoch() -> None:
     assert epochs.of(15) == 1
     assert epochs.of(14) == UNDEFINED
     assert epochs.end_of(0, 30) == (0, 15)
+
+
+def test_a_shorter_log_knows_the_epochs_it_has_records_of() -> None:
+    """An epoch that begins at the end or behind it is not there; the other epochs stay as they are (KIP-101)."""
+    epochs = history((0, 0), (1, 10), (4, 25))
+    shorter = epochs.prefix(25)
+    assert (shorter.latest, shorter.latest_start, shorter.end_of(1, 25)) == (1, 10, (1, 25))
+    assert epochs.prefix(26).latest == epochs.latest == 4
+    assert epochs.prefix(0).latest_start == UNDEFINED

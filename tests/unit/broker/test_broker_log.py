@@ -146,3 +146,34 @@ def test_any_log_reads_like_a_list_of_batches(run: int, seed: int) -> None:
         assert len(got) <= max(most, len(batches[place]))
         if whole:
             assert whole[0][0].base_offset == bases[place]
+
+
+def test_a_shorter_log_leaves_the_longer_one_as_it_is() -> None:
+    """Wherever it ends, it has the batches up to there, and both go on by themselves."""
+    log = PartitionLog()
+    ends = [0]
+    for number in range(40):
+        append(log, bytes(2000), time=number)
+        ends.append(log.end_offset)
+    everything = [bytes(piece) for piece in log.batches()]
+    for count, end in enumerate(ends):
+        made = log.prefix(end)
+        assert [bytes(piece) for piece in made.batches()] == everything[:count]
+        assert (made.end_offset, made.size) == (end, sum(map(len, everything[:count])))
+        assert made.latest_stamped() == ((count - 1, count - 1) if count else None)
+        assert append(made, b"else", time=500) == end
+        assert made.latest_stamped() == (end, 500)
+    assert [bytes(piece) for piece in log.batches()] == everything
+    assert log.first_since(39) == (39, 39)
+
+
+def test_a_shorter_log_may_end_before_the_start() -> None:
+    """Then it is empty."""
+    log = PartitionLog()
+    for value in (b"a", b"b", b"c"):
+        append(log, value)
+    log.delete_before(2)
+    made = log.prefix(1)
+    assert (made.start_offset, made.end_offset, list(made.batches())) == (1, 1, [])
+    assert append(made, b"d") == 1
+    assert [record.value for piece in made.batches() for record in read_records(piece)] == [b"d"]
