@@ -21,6 +21,7 @@ _KEYS: Final = """
 add.partitions.to.txn.retry.backoff.max.ms int 100 fixed 0..
 add.partitions.to.txn.retry.backoff.ms int 20 fixed 1..
 advertised.listeners list null fixed
+allow.everyone.if.no.acl.found unknown null fixed
 alter.config.policy.class.name class null fixed
 alter.log.dirs.replication.quota.window.num int 11 fixed 1..
 alter.log.dirs.replication.quota.window.size.seconds int 1 fixed 1..
@@ -348,6 +349,7 @@ ssl.truststore.certificates password null broker
 ssl.truststore.location string null broker
 ssl.truststore.password password null broker
 ssl.truststore.type string JKS broker
+super.users unknown null fixed
 telemetry.max.bytes int 1048576 fixed 1..
 transaction.abort.timed.out.transaction.cleanup.interval.ms int 10000 fixed 1..
 transaction.max.timeout.ms int 900000 fixed 1..

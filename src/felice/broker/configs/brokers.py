@@ -32,6 +32,9 @@ RATES: Final = frozenset({
 })  # fmt: skip
 """What brokers are told for a while only, and is described while it is set."""
 
+AUTHORIZERS: Final = frozenset({"allow.everyone.if.no.acl.found", "super.users"})
+"""What belongs to the authorizer, and is described where it is set."""
+
 SECRETS_OF_LISTENERS: Final = tuple(
     f"ssl.{name}"
     for name in (
@@ -161,7 +164,7 @@ class BrokerConfigs(Resource):
         layers = self.layers(node_id)
         given = {key for layer in layers for key in layer.texts}
         for key in (*BROKER_SETTINGS, *sorted(given - BROKER_SETTINGS.keys())):
-            if key in RATES and key not in given:
+            if key in RATES | AUTHORIZERS and key not in given:
                 continue
             setting = self._setting(key)
             places = tuple(synonyms(setting, layers, BROKER_SETTINGS))

@@ -12,11 +12,8 @@ __all__ = ["HANDLER", "KEY", "refuse_version"]
 
 KEY = 18
 PRODUCE = 0
-FEATURES = {
-    "metadata.version": (7, 30),  # as Kafka 4.3 has it: its clients show it, and nothing hangs on it
-    "transaction.version": (0, 2),  # clients take it for leave to have partitions join as they write (KIP-890)
-}
-"""Lowest and highest level of what the cluster can do; all of it is at the highest."""
+TELEMETRY = (71, 72)
+"""What is answered and not listed, as in Kafka where nobody collects clients' metrics: then clients do not ask."""
 ZERO_FROM = 4
 """The first version in which a lowest level may be 0: clients of the one before fall over it (KIP-584)."""
 
@@ -43,17 +40,19 @@ def _handle(call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse:
         return ApiVersionsResponse(error_code=code)
     from felice.broker.handlers import HANDLERS  # it imports this module
 
+    features = call.cluster.features
+
     return ApiVersionsResponse(
-        api_keys=[_spoken(key) for key in HANDLERS],
+        api_keys=[_spoken(key) for key in HANDLERS if key not in TELEMETRY],
         supported_features=[
             ApiVersionsResponse.SupportedFeatureKey(name=name, min_version=lowest, max_version=highest)
-            for name, (lowest, highest) in FEATURES.items()
+            for name, (lowest, highest) in features.known.items()
             if lowest > 0 or call.version >= ZERO_FROM
         ],
-        finalized_features_epoch=1,
+        finalized_features_epoch=features.epoch,
         finalized_features=[
-            ApiVersionsResponse.FinalizedFeatureKey(name=name, min_version_level=highest, max_version_level=highest)
-            for name, (_, highest) in FEATURES.items()
+            ApiVersionsResponse.FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
+            for name, level in features.agreed().items()
         ],
     )
 

@@ -1,0 +1,75 @@
+"""CreatePartitions: topics get more partitions (KIP-195)."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.placement import MAX_PARTITIONS_AT_ONCE, check_replicas, spread
+from felice.broker.refusal import Refused
+from felice.broker.topics import Topic
+from felice.errors import ErrorCode
+from felice.wire.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsResponse
+
+__all__ = ["HANDLER"]
+
+WORDLESS = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_SERVER_ERROR)
+"""What Kafka says no more about."""
+
+Asked: TypeAlias = CreatePartitionsRequest.CreatePartitionsTopic
+Result: TypeAlias = CreatePartitionsResponse.CreatePartitionsTopicResult
+
+
+def _handle(call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
+    """Let topics grow, each by itself, or only check; one that is named twice is refused once."""
+    times = Counter(asked.name for asked in request.topics)
+    first = {asked.name: asked for asked in reversed(request.topics)}
+    return CreatePartitionsResponse(
+        results=[_grow(call, first[name], times[name] > 1, request.validate_only) for name in times]
+    )
+
+
+def _grow(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Result:
+    """Let one topic grow."""
+    try:
+        call.check_faults(asked.name)
+        if twice:
+            raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
+        topic = call.cluster.topic(asked.name)
+        replicas = _replicas(call, topic, asked)
+    except Refused as refused:
+        message = None if refused.code in WORDLESS else refused.message or refused.code.name
+        return Result(name=asked.name, error_code=refused.code, error_message=message)
+    if not validate_only:
+        call.cluster.add_partitions(topic, replicas)
+    return Result(name=asked.name)
+
+
+def _replicas(call: Call, topic: Topic, asked: Asked) -> list[list[int]]:
+    """Return the nodes of the new partitions."""
+    there, nodes = len(topic.partitions), call.cluster.nodes
+    if any(partition.adding or partition.removing for partition in topic.partitions):
+        raise Refused(ErrorCode.REASSIGNMENT_IN_PROGRESS, "a partition of the topic is moving")
+    if asked.count <= there:
+        raise Refused(ErrorCode.INVALID_PARTITIONS, f"the topic has {there} partitions already")
+    added, copies = asked.count - there, len(topic.partitions[0].target)
+    if added > MAX_PARTITIONS_AT_ONCE:
+        raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR)
+    if asked.assignments is None:
+        return spread(sorted(nodes), added, copies, first=there)
+    if len(asked.assignments) != added:
+        raise Refused(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"{added} partitions come, and {len(asked.assignments)} are assigned"
+        )
+    replicas = [assignment.broker_ids for assignment in asked.assignments]
+    for index, some in enumerate(replicas, there):
+        check_replicas(some, nodes, f"partition {index}", as_many_as=copies)
+    return replicas
+
+
+def _partitions(call: Call, request: CreatePartitionsRequest) -> Iterable[tuple[str, int]]:
+    """Give the topics' first partitions."""
+    return ((asked.name, 0) for asked in request.topics)
+
+
+HANDLER = Handler(_handle, _partitions)

@@ -1,0 +1,96 @@
+"""DescribeTopicPartitions: topics in the order of their names, page by page (KIP-966)."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.call import Call, Handler
+from felice.broker.handlers.metadata import TOPIC_OPERATIONS
+from felice.broker.partition import NO_LEADER, Partition
+from felice.broker.refusal import Refused
+from felice.broker.topics import INTERNAL, check_name
+from felice.errors import ErrorCode
+from felice.wire.messages.describe_topic_partitions import (
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+)
+
+__all__ = ["HANDLER"]
+
+Described: TypeAlias = DescribeTopicPartitionsResponse.Topic
+
+
+def _handle(call: Call, request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse:
+    """Describe one page."""
+    asked = list(dict.fromkeys(topic.name for topic in request.topics))
+    cursor = request.cursor
+    names = sorted(asked or call.cluster.topics)
+    if cursor is not None:
+        if cursor.partition_index < 0 or (asked and cursor.topic_name not in asked):
+            return DescribeTopicPartitionsResponse(
+                topics=[Described(error_code=ErrorCode.INVALID_REQUEST, name=name) for name in asked]
+            )
+        names = [name for name in names if name >= cursor.topic_name]
+    most = call.cluster.settings.number("max.request.partition.size.limit")
+    room = max(1, min(request.response_partition_limit, most))
+    response = DescribeTopicPartitionsResponse()
+    for name in names:
+        start = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
+        if room == 0:
+            response.next_cursor = DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=0)
+            break
+        described, more = _topic(call, name, start, room)
+        response.topics.append(described)
+        room -= len(described.partitions)
+        if more:
+            behind = start + len(described.partitions)
+            response.next_cursor = DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=behind)
+            break
+    return response
+
+
+def _topic(call: Call, name: str, start: int, room: int) -> tuple[Described, bool]:
+    """Describe a topic's partitions from `start` on, as many as there is room for; tell whether there are more."""
+    try:
+        call.check_faults(name)
+        check_name(name)
+        topic = call.cluster.topic(name)
+    except Refused as refused:
+        failed = Described(
+            error_code=refused.code,
+            name=name,
+            is_internal=name in INTERNAL,
+            topic_authorized_operations=TOPIC_OPERATIONS,
+        )
+        return failed, False
+    alive = call.cluster.alive_ids
+    described = Described(
+        name=name,
+        topic_id=topic.id,
+        is_internal=topic.is_internal,
+        partitions=[_partition(partition, alive) for partition in topic.partitions[start : start + room]],
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )
+    return described, len(topic.partitions) > start + room
+
+
+def _partition(partition: Partition, alive: set[int]) -> DescribeTopicPartitionsResponse.Partition:
+    """Describe a partition."""
+    return DescribeTopicPartitionsResponse.Partition(
+        error_code=ErrorCode.LEADER_NOT_AVAILABLE if partition.leader == NO_LEADER else ErrorCode.NONE,
+        partition_index=partition.index,
+        leader_id=partition.leader,
+        leader_epoch=partition.leader_epoch,
+        replica_nodes=list(partition.replicas),
+        isr_nodes=list(partition.in_sync),
+        eligible_leader_replicas=list(partition.eligible),
+        last_known_elr=list(partition.last_known),
+        offline_replicas=[node for node in partition.replicas if node not in alive],
+    )
+
+
+def _partitions(call: Call, request: DescribeTopicPartitionsRequest) -> Iterable[tuple[str, int]]:
+    """Give the first partitions of the topics that are asked for."""
+    return ((topic.name, 0) for topic in request.topics)
+
+
+HANDLER = Handler(_handle, _partitions)

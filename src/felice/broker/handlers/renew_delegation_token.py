@@ -1,0 +1,20 @@
+"""RenewDelegationToken (KIP-48): refused, as on any connection that is not authenticated."""
+
+from typing import Final
+
+from felice.broker.call import Call, Handler, no_partitions
+from felice.errors import ErrorCode
+from felice.wire.messages.renew_delegation_token import RenewDelegationTokenRequest, RenewDelegationTokenResponse
+
+__all__ = ["HANDLER"]
+
+NOT_ALLOWED: Final = ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED
+NEVER: Final = -1
+
+
+def _handle(call: Call, request: RenewDelegationTokenRequest) -> RenewDelegationTokenResponse:
+    """Refuse."""
+    return RenewDelegationTokenResponse(error_code=call.error() or NOT_ALLOWED, expiry_timestamp_ms=NEVER)
+
+
+HANDLER = Handler(_handle, no_partitions)
