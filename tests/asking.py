@@ -119,13 +119,10 @@ class Asker:
 
     def raw(self, frame: bytes) -> bytes | None:
         """Send a frame as it is, and return the answer's frame, or None where the broker closes the connection."""
-        if self._sock is None:
-            host, port = self._address
-            self._sock = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        sock = self._connected()
         try:
-            self._sock.sendall(frame)
-            size = struct.unpack(">i", self._receive(4))[0]
-            return self._receive(size)
+            sock.sendall(frame)
+            return self._frame()
         except (ConnectionError, EOFError):
             self.hang_up()
             return None
@@ -135,6 +132,23 @@ class Asker:
         frame = b"".join(encode_request(request, version, next(self._ids), "asker"))
         answer = self.raw(frame)
         return SILENCE if answer is None else decode_response(request.response, version, answer)
+
+    def begin(self, request: Request[Any], version: int) -> None:
+        """Send a request whose answer is fetched later, by `finish`."""
+        frame = b"".join(encode_request(request, version, next(self._ids), "asker"))
+        self._connected().sendall(frame)
+
+    def finish(self, request: type[Request[Any]], version: int) -> Any:
+        """Return the answer to what was begun, or `SILENCE`."""
+        try:
+            return decode_response(request.response, version, self._frame())
+        except (ConnectionError, EOFError):
+            self.hang_up()
+            return SILENCE
+
+    def beside(self) -> "Asker":
+        """Return one like this with a connection of its own."""
+        return Asker(":".join(self._address), self._run)
 
     def tell(self, request: Request[Any], version: int) -> str:
         """Send a request that gets no answer, and tell whether the connection outlives it."""
@@ -210,6 +224,17 @@ class Asker:
                     return int(answer.producer_id), int(answer.producer_epoch)
             assert time.monotonic() < deadline, found
             time.sleep(0.05)  # real Kafka creates a topic for this first
+
+    def _connected(self) -> socket.socket:
+        """Return the connection, opened if need be."""
+        if self._sock is None:
+            host, port = self._address
+            self._sock = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        return self._sock
+
+    def _frame(self) -> bytes:
+        """Receive one frame."""
+        return self._receive(struct.unpack(">i", self._receive(4))[0])
 
     def _receive(self, size: int) -> bytes:
         """Receive as many bytes."""

@@ -49,9 +49,8 @@ def _describe(call: Call, group_id: str) -> Described:
 
 
 def _described(group: ClassicGroup) -> Described:
-    """Describe a group: what members can do and are assigned is of use only where all of them agree on it."""
-    stable = group.phase is Phase.STABLE
-    protocol = (group.protocol or "") if stable else ""
+    """Describe a group: what members subscribe to is known only where all of them have agreed on a protocol."""
+    protocol = (group.protocol or "") if group.phase is Phase.STABLE else ""
     return Described(
         group_id=group.id,
         group_state=group.state,
@@ -64,7 +63,7 @@ def _described(group: ClassicGroup) -> Described:
                 client_id=member.client_id,
                 client_host=member.client_host,
                 member_metadata=member.protocols.get(protocol, b""),
-                member_assignment=member.assignment if stable else b"",
+                member_assignment=member.assignment,
             )
             for member in group.roster
         ],

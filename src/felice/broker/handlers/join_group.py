@@ -1,6 +1,7 @@
 """JoinGroup: a member's entry into a group, and into each of its generations."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from felice.broker.call import Call, Handler, no_partitions
@@ -37,9 +38,11 @@ def _join(call: Call, request: JoinGroupRequest, waiting: WaitingJoin) -> None:
         raise Refused(ErrorCode.INVALID_SESSION_TIMEOUT)
     call.check_coordinator(Kind.GROUP, request.group_id)
     group = call.cluster.groups.for_join(request.group_id, create=not request.member_id)
-    protocols: dict[str, bytes] = {}
-    for protocol in request.protocols:
-        protocols.setdefault(protocol.name, bytes(protocol.metadata))
+    # A protocol that is named twice has too many votes, and so Kafka elects another one.
+    named = Counter(protocol.name for protocol in request.protocols)
+    protocols = {
+        protocol.name: bytes(protocol.metadata) for protocol in request.protocols if named[protocol.name] == 1
+    }
     with_timeout = call.version >= REBALANCE_TIMEOUT_FROM
     applicant = Applicant(
         request.member_id,

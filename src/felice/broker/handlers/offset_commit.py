@@ -18,49 +18,51 @@ IDS_FROM = 10
 BROKERS_RETENTION = -1
 
 Asked: TypeAlias = OffsetCommitRequest.Topic.Partition
+Answer: TypeAlias = OffsetCommitResponse.Topic.Partition
 
 
 class _Commit(NamedTuple):
-    """One partition's offset, as the request has it."""
+    """One partition's offset, and which of the request's topics has it."""
 
+    number: int
     topic: Topic
     asked: Asked
 
 
-class _Answer:
-    """Codes by topic and partition, in the order in which they are found."""
-
-    def __init__(self) -> None:
-        self._topics: dict[tuple[str, bytes], OffsetCommitResponse.Topic] = {}
-
-    def add(self, name: str, topic_id: bytes, partition: int, code: ErrorCode) -> None:
-        """Answer for one partition."""
-        topic = self._topics.get((name, topic_id))
-        if topic is None:
-            topic = self._topics[name, topic_id] = OffsetCommitResponse.Topic(name=name, topic_id=topic_id)
-        topic.partitions.append(OffsetCommitResponse.Topic.Partition(partition_index=partition, error_code=code))
-
-    def response(self) -> OffsetCommitResponse:
-        """Return all of it."""
-        return OffsetCommitResponse(topics=list(self._topics.values()))
-
-
 def _handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
-    """Commit what is of partitions that exist; as in Kafka, the others are answered for first."""
-    answer = _Answer()
+    """Commit what is of partitions that exist."""
+    refused: dict[int, list[Answer]] = {}
     commits: list[_Commit] = []
-    for asked_topic in request.topics:
-        for asked in asked_topic.partitions:
+    for number, topic in enumerate(request.topics):
+        for asked in topic.partitions:
             try:
-                commits.append(_Commit(_topic(call, asked_topic, asked.partition_index), asked))
-            except Refused as refused:
-                answer.add(asked_topic.name, asked_topic.topic_id, asked.partition_index, refused.code)
-    if commits:
-        codes = _commit(call, request, commits)
-        for (topic, asked), code in zip(commits, codes, strict=True):
-            by_id = call.version >= IDS_FROM
-            answer.add("" if by_id else topic.name, topic.id if by_id else bytes(16), asked.partition_index, code)
-    return answer.response()
+                commits.append(_Commit(number, _topic(call, topic, asked.partition_index), asked))
+            except Refused as no:
+                answer = Answer(partition_index=asked.partition_index, error_code=no.code)
+                refused.setdefault(number, []).append(answer)
+    accepted: dict[int, list[Answer]] = {}
+    for commit, code in zip(commits, _commit(call, request, commits), strict=True):
+        answer = Answer(partition_index=commit.asked.partition_index, error_code=code)
+        accepted.setdefault(commit.number, []).append(answer)
+    return OffsetCommitResponse(topics=_merged(request, refused, accepted))
+
+
+def _merged(
+    request: OffsetCommitRequest, refused: dict[int, list[Answer]], accepted: dict[int, list[Answer]]
+) -> list[OffsetCommitResponse.Topic]:
+    """Return the answers for all partitions: as in Kafka, the refused ones come first, and have their topics once."""
+    topics: list[OffsetCommitResponse.Topic] = []
+    known: dict[tuple[str, bytes], OffsetCommitResponse.Topic] = {}
+    for answers in (refused, accepted):
+        for number, partitions in answers.items():
+            asked = request.topics[number]
+            key = asked.name, asked.topic_id
+            if refused and key in known:
+                known[key].partitions.extend(partitions)
+            else:
+                known[key] = OffsetCommitResponse.Topic(name=key[0], topic_id=key[1], partitions=partitions)
+                topics.append(known[key])
+    return topics
 
 
 def _topic(call: Call, asked: OffsetCommitRequest.Topic, partition: int) -> Topic:
@@ -75,6 +77,8 @@ def _topic(call: Call, asked: OffsetCommitRequest.Topic, partition: int) -> Topi
 
 def _commit(call: Call, request: OffsetCommitRequest, commits: list[_Commit]) -> list[ErrorCode]:
     """Commit what the group lets in; return how that went for each."""
+    if not commits:
+        return []
     groups, now = call.cluster.groups, call.cluster.clock.time_ms()
     claim = Claim(request.member_id, request.group_instance_id, request.generation_id_or_member_epoch)
     expires = None if request.retention_time_ms == BROKERS_RETENTION else now + request.retention_time_ms
@@ -84,7 +88,7 @@ def _commit(call: Call, request: OffsetCommitRequest, commits: list[_Commit]) ->
     try:
         call.check_coordinator(Kind.GROUP, request.group_id)
         group, check = groups.for_commit(request.group_id, claim, transactional=False, version=call.version)
-        for topic, asked in commits:
+        for _, topic, asked in commits:
             if check is not None:
                 check(topic.name, asked.partition_index)
             metadata = asked.committed_metadata or ""
