@@ -4,8 +4,20 @@ It shares nothing with the client but `felice.wire`: a broker that shared the cl
 """
 
 from felice.broker.broker import Broker
+from felice.broker.clock import StoppedClock
 from felice.broker.faults import Action, Fault, Faults
-from felice.broker.request_log import RequestLog, SeenRequest
-from felice.broker.steering import Replication
+from felice.broker.own_answers import AskedRequest, OwnAnswer
+from felice.broker.request_log import RequestLog
+from felice.broker.seen_request import SeenRequest
 
-__all__ = ["Action", "Broker", "Fault", "Faults", "Replication", "RequestLog", "SeenRequest"]
+__all__ = [
+    "Action",
+    "AskedRequest",
+    "Broker",
+    "Fault",
+    "Faults",
+    "OwnAnswer",
+    "RequestLog",
+    "SeenRequest",
+    "StoppedClock",
+]

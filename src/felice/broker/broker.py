@@ -3,20 +3,24 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from felice.broker.call import Call
 from felice.broker.clock import BrokerClock
 from felice.broker.cluster import DEFAULT, Cluster
 from felice.broker.dispatch import Dispatcher
-from felice.broker.faults import Faults, Site
+from felice.broker.faults import Faults, Site, Where
 from felice.broker.handlers import HANDLERS
+from felice.broker.happenings import Happenings
+from felice.broker.inspection import Inspection
 from felice.broker.listener import Listener
 from felice.broker.loop_thread import LoopThread
 from felice.broker.node import Node
+from felice.broker.own_answers import Function, OwnAnswer
 from felice.broker.refusal import Refused
 from felice.broker.request_log import RequestLog
 from felice.broker.sabotage import Picture
+from felice.broker.seen_request import Named
 from felice.broker.sessions import FetchSessions
 from felice.broker.setting import Settings
 from felice.broker.setting_tables import BROKER_SETTINGS
@@ -26,10 +30,7 @@ from felice.errors import BrokerError, ClosedError, ConfigError
 from felice.wire.frames import RequestHeader
 from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.messages.registry import API_NAMES
-from felice.wire.records import Record, read_records
-
-if TYPE_CHECKING:
-    from felice.broker.transactions.coordinator import TransactionView
+from felice.wire.schema import Request
 
 __all__ = ["Broker"]
 
@@ -40,7 +41,7 @@ SCRATCH = 256 * 1024
 """Most bytes of small requests that are read at once."""
 
 
-class Broker(Steering):
+class Broker(Inspection, Steering):
     """A Kafka cluster inside this process, for tests and first steps.
 
         with Broker(topics={"letters": 4}) as broker:
@@ -92,10 +93,12 @@ class Broker(Steering):
         self._settings = {
             "auto.create.topics.enable": _text(auto_create),
             "default.replication.factor": str(min(nodes, 3)),
+            "group.consumer.assignment.interval.ms": "0",
             "group.initial.rebalance.delay.ms": "0",  # A test has better to do than to wait three seconds.
             **{name: _text(value) for name, value in (configs or {}).items()},
         }
-        self.clock = BrokerClock(clock or SystemClock(), self._run)
+        self._happenings = Happenings(self._run)
+        self.clock = BrokerClock(clock or SystemClock(), self._run, self._happenings.tell)
         """The broker's time; `advance` lets it pass at once."""
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         """What IDs and other random choices were made from; give it to have the same ones again."""
@@ -105,15 +108,17 @@ class Broker(Steering):
         except Refused as error:
             raise ConfigError(f"configs: {error.message}") from None
         made = [self._make_node(number + 1, rack) for number, rack in enumerate(racks or [None] * nodes)]
-        self._cluster = Cluster(made, clock=self.clock, chance=self._chance, settings=self._settings)
+        self._first_nodes = made
+        self._cluster = self._make_cluster()
         self._bound_host = host
         self._last_id = nodes
         self._scratch = memoryview(bytearray(SCRATCH))
         self._thread: LoopThread | None = None
         self._ended = False
         self._listeners: dict[int, Listener] = {}
-        self.requests = RequestLog()
-        """The latest requests, and `wait_for` one."""
+        self._dispatchers: dict[int, Dispatcher] = {}
+        self.requests = RequestLog(self.clock.monotonic, self._named, self._run_or_do, self._happenings.tell)
+        """The latest requests with their answers, and `wait_for` one."""
         site = Site(
             self._run, self._freeze, self._refuse, self._disconnect, self._picture, random.Random(f"faults {self.seed}")
         )
@@ -137,8 +142,29 @@ class Broker(Steering):
                 raise
         return self
 
+    def reset(self) -> None:
+        """Make everything as it was right after the start, in about a millisecond.
+
+        The topics are those of the constructor, empty and with new IDs; nodes are up that were there, and no others.
+        Groups, offsets, transactions, configurations, faults, own answers and the log of requests are gone, and the
+        clock is not ahead any more. Addresses stay, and producer IDs are not given again.
+
+        Connections are closed, as what clients know of the broker is of no worth any more, and answers under way would
+        be about what is gone: a client that lives on notices, and connects again.
+        """
+        own = self._own_answers
+        self._run(self._reset)
+        for answer in own:
+            answer.raise_errors()
+
     def close(self) -> None:
         """Stop everything and forget all records. Closing twice does nothing."""
+        self._end()
+        for answer in self._own_answers:
+            answer.raise_errors()
+
+    def _end(self) -> None:
+        """Stop everything."""
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ended = True
@@ -155,8 +181,11 @@ class Broker(Steering):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
-        self.close()
+        """Close it; where the test has failed already, errors of its own answers do not take the failure's place."""
+        if error is None:
+            self.close()
+        else:
+            self._end()
 
     # --- where it is ---
 
@@ -195,45 +224,24 @@ class Broker(Steering):
         """Delete a topic with its records; a topic created anew under its name is another one, with another ID."""
         self._run(lambda: self._cluster.delete_topic(self._cluster.topic(name)))
 
-    @property
-    def topics(self) -> dict[str, int]:
-        """The topics with their numbers of partitions."""
-        return self._run(lambda: {name: len(topic.partitions) for name, topic in self._cluster.topics.items()})
+    # --- requests ---
 
-    def topic_id(self, name: str) -> bytes:
-        """Return a topic's ID, 16 bytes."""
-        return self._run(lambda: self._cluster.topic(name).id)
+    def answer(self, api: str, function: Function, **where: Unpack[Where]) -> OwnAnswer:
+        """Answer requests in the broker's place: the next one, or those that the targets say, as for faults.
 
-    def records(self, topic: str, partition: int) -> list[Record]:
-        """Return all records of a partition, control records included, in the order of their offsets."""
+            broker.answer("Heartbeat", lambda request, asked: HeartbeatResponse(error_code=27))
 
-        def read() -> list[Record]:
-            log = self._cluster.partition(topic, partition).log
-            return [
-                record for batch in log.batches() for record in read_records(batch) if record.offset >= log.start_offset
-            ]
-
-        return self._run(read)
-
-    def batches(self, topic: str, partition: int) -> list[bytes]:
-        """Return the record batches of a partition as they are kept."""
-        return self._run(lambda: [bytes(batch) for batch in self._cluster.partition(topic, partition).log.batches()])
-
-    def offsets(self, topic: str, partition: int) -> tuple[int, int]:
-        """Return the first offset of a partition, and the one behind the last."""
-
-        def read() -> tuple[int, int]:
-            log = self._cluster.partition(topic, partition).log
-            return log.start_offset, log.end_offset
-
-        return self._run(read)
-
-    # --- transactions ---
+        The function gets the request and an `AskedRequest`, and returns the response, or its body as bytes, or None to
+        leave it to the broker; it runs in a thread of its own. See `OwnAnswer`.
+        """
+        made = OwnAnswer(self.faults, api, function, where)
+        self._run(made.begin)
+        return made
 
     @property
-    def transactions(self) -> "dict[str, TransactionView]":
-        """The transactional IDs that are known, with their producers and what is open."""
-        return self._run(lambda: self._cluster.transactions.views())
+    def _own_answers(self) -> list[OwnAnswer]:
+        """All of the test's own answers."""
+        return [fault for fault in self.faults.history if isinstance(fault, OwnAnswer)]
 
     # --- on the loop ---
 
@@ -242,25 +250,72 @@ class Broker(Steering):
         thread = self._thread
         if thread is None:
             raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
+
+        def call() -> T:
+            try:
+                return function()
+            finally:
+                self._happenings.tell()
+
         try:
-            return thread.run(function)
+            return thread.run(call)
         except Refused as error:
             raise BrokerError(error.code, "the embedded broker refused", broker_message=error.message) from None
+
+    def _run_or_do(self, function: Callable[[], T]) -> T:
+        """Do something on the loop while there is one, and afterwards at once."""
+        return function() if self._thread is None else self._run(function)
+
+    def _named(self, node: int, header: RequestHeader, request: Request[Any]) -> Named:
+        """Return what a request to a node is about."""
+        return self._dispatchers[node].named(header, request)
 
     def _open(self) -> None:
         """Listen on all ports and create the topics."""
         thread, cluster = self._thread, self._cluster
         assert thread is not None
         self.clock.start(thread.loop)
+        self._happenings.start(thread.loop)
         for node, port in zip(cluster.nodes.values(), self._ports, strict=True):
             self._listen(node, port)
         for node in cluster.nodes.values():
             self._start_node(node)
+        self._create_topics()
+
+    def _create_topics(self) -> None:
+        """Create the topics that are there from the start."""
         for name, partitions in self._topics.items():
-            cluster.create_topic(cluster.plan_topic(name, partitions))
+            self._cluster.create_topic(self._cluster.plan_topic(name, partitions))
+
+    def _reset(self) -> None:
+        """Put a fresh cluster in place of the present one, on the same ports."""
+        self.faults.clear()
+        self.faults.history.clear()
+        for listener in self._listeners.values():
+            listener.disconnect(None, False)
+        self.clock.reset()
+        self.requests.clear()
+        old, self._cluster = self._cluster, self._make_cluster()
+        self._cluster.succeed(old)
+        self._last_id = len(self._first_nodes)
+        for node_id in self._listeners.keys() - self._cluster.nodes.keys():
+            self._listeners.pop(node_id).close()
+        for node in self._first_nodes:
+            node.sessions = self._make_sessions()
+            listening, node.up, node.killed = node.up, False, False
+            if node.id not in self._listeners:
+                self._listen(node, node.port)
+            self._dispatchers[node.id].cluster = self._cluster
+            if listening:
+                self._cluster.node_started(node)
+            else:
+                self._start_node(node)
+        self._create_topics()
+        old.forget_records()
 
     def _close(self) -> None:
         """Give all sockets back."""
+        self._happenings.close()
         self.clock.clear()
         for node in self._cluster.nodes.values():
             node.up = False
@@ -270,15 +325,29 @@ class Broker(Steering):
 
     def _make_node(self, node_id: int, rack: str | None) -> Node:
         """Return a new node."""
-        return Node(node_id, self._host, FetchSessions(self._slots, self.clock, self._chance), rack)
+        return Node(node_id, self._host, self._make_sessions(), rack)
+
+    def _make_sessions(self) -> FetchSessions:
+        """Return what a node knows of fetch sessions at its start."""
+        return FetchSessions(self._slots, self.clock, self._chance)
+
+    def _make_cluster(self) -> Cluster:
+        """Return a cluster of the nodes that are there from the start."""
+        return Cluster(self._first_nodes, clock=self.clock, chance=self._chance, settings=self._settings)
 
     def _listen(self, node: Node, port: int) -> None:
         """Take a port for a node, or with 0 a free one."""
         assert self._thread is not None
         loop, max_frame = self._thread.loop, self._cluster.settings.number("socket.request.max.bytes")
-        dispatcher = Dispatcher(self._cluster, node, self.faults, self.requests, loop)
+        dispatcher = self._dispatchers[node.id] = Dispatcher(self._cluster, node, self.faults, self.requests, loop)
         self._listeners[node.id] = Listener(
-            loop, node, (self._bound_host, port), dispatcher.serve, max_frame=max_frame, scratch=self._scratch
+            loop,
+            node,
+            (self._bound_host, port),
+            dispatcher.serve,
+            max_frame=max_frame,
+            scratch=self._scratch,
+            forget=lambda connection: self._happenings.tell(),
         )
 
     def _add_node(self, rack: str | None) -> Node:

@@ -9,12 +9,30 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from felice.clock import Clock
+from felice.clock import Clock, SystemClock
 from felice.errors import UsageError
 
-__all__ = ["BrokerClock", "Timer"]
+__all__ = ["BrokerClock", "StoppedClock", "Timer"]
 
 SHORTEST_SLEEP = 0.001
+
+
+class StoppedClock:
+    """A clock that stands still: `Broker(clock=StoppedClock())` knows no other time than what `advance` lets pass."""
+
+    __slots__ = ("_time_ms",)
+
+    def __init__(self, time_ms: int | None = None) -> None:
+        """Take the time that it shows, in milliseconds since 1970; by default that of its making."""
+        self._time_ms = SystemClock().time_ms() if time_ms is None else time_ms
+
+    def monotonic(self) -> float:
+        """Return 0."""
+        return 0.0
+
+    def time_ms(self) -> int:
+        """Return the same milliseconds since 1970, always."""
+        return self._time_ms
 
 
 class Timer:
@@ -39,10 +57,13 @@ class BrokerClock:
     Over a clock that stands still nothing passes but by `advance`. Timers are set and run on the broker's loop.
     """
 
-    def __init__(self, base: Clock, run: Callable[[Callable[[], None]], None]) -> None:
-        """Take the clock underneath, and how to run something on the broker's loop."""
+    def __init__(
+        self, base: Clock, run: Callable[[Callable[[], None]], None], tell: Callable[[], object] = lambda: None
+    ) -> None:
+        """Take the clock underneath, how to run something on the broker's loop, and who hears there of calls made."""
         self._base = base
         self._run = run
+        self._tell = tell
         self._ahead = 0.0
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
@@ -84,6 +105,11 @@ class BrokerClock:
         self._timers.clear()
         self._arm()
 
+    def reset(self) -> None:
+        """Forget all timers, and be where the clock underneath is."""
+        self._ahead = 0.0
+        self.clear()
+
     def _pass(self, seconds: float) -> None:
         """Go on to a later time, from one timer to the next."""
         goal = self._ahead + seconds
@@ -107,6 +133,7 @@ class BrokerClock:
         while self._timers and self._timers[0][0] <= self.monotonic():
             self._fire()
         self._arm()
+        self._tell()
 
     def _arm(self) -> None:
         """Have the loop ring when the next timer is due; cancelled ones are dropped when they come to the front."""
@@ -117,4 +144,6 @@ class BrokerClock:
             heapq.heappop(self._timers)
         if self._timers and self._loop is not None:
             left = self._timers[0][0] - self.monotonic()
+            if left > 0 and isinstance(self._base, StoppedClock):
+                return  # The time does not come by waiting for it.
             self._alarm = self._loop.call_later(max(left, SHORTEST_SLEEP), self._ring)

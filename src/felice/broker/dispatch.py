@@ -11,17 +11,20 @@ from felice.broker.connection import Answer, Connection, Frame, Last, Later, Mut
 from felice.broker.faults import Action, Fault, Faults, removal, struck
 from felice.broker.handlers import HANDLERS
 from felice.broker.node import Node
+from felice.broker.own_answers import AskedRequest, OwnAnswer, encode_body
 from felice.broker.refusal import Hangup
-from felice.broker.request_log import RequestLog, note
+from felice.broker.request_log import RequestLog, note, note_answer, note_failure
 from felice.broker.sabotage import spoil, spoil_frame
+from felice.broker.seen_request import Named, SeenRequest
 from felice.errors import WireError
 from felice.wire.frames import RequestHeader, decode_request, decode_request_header, encode_response
 from felice.wire.messages.registry import REQUESTS
-from felice.wire.schema import Response
+from felice.wire.schema import Request, Response
 
 __all__ = ["Dispatcher"]
 
 API_VERSIONS = 18
+NO_ACKS = 0
 
 _log = logging.getLogger("felice.broker")
 
@@ -32,7 +35,7 @@ class Dispatcher:
     def __init__(
         self, cluster: Cluster, node: Node, faults: Faults, requests: RequestLog, loop: asyncio.AbstractEventLoop
     ) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._node = node
         self._faults = faults
         self._requests = requests
@@ -55,46 +58,72 @@ class Dispatcher:
             request = decode_request(frame, header)
         except WireError as error:
             raise Hangup(f"its bytes make no sense: {error}") from error
-        call = Call(self._cluster, self._node, header, request, self._loop, connection.host)
+        call = Call(self.cluster, self._node, header, request, self._loop, connection.host)
         connection.client_id = header.client_id
-        note(self._requests, call, len(frame))
+        seen = note(self._requests, call, frame)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)
-        if self._faults.active:
-            call.faults = struck(self._faults.active, call, lambda: handler.partitions(call, request))
-            if any(fault.action is not Action.ERROR for fault in call.faults):
-                return Later(asyncio.ensure_future(self._troubled(connection, call, handler)), _as_it_is)
-        return self._apply(call, handler)
+        try:
+            if self._faults.active:
+                call.faults = seen.faults = struck(self._faults.active, call, lambda: handler.partitions(call, request))
+                if any(fault.action is not Action.ERROR for fault in call.faults):
+                    task = asyncio.ensure_future(self._troubled(connection, call, handler, seen))
+                    task.add_done_callback(self._watch(seen))
+                    return Later(task, _as_it_is)
+            response = handler.handle(call, request)
+            if isinstance(response, asyncio.Future):
+                response.add_done_callback(self._watch(seen))
+                return Later(response, lambda answer: self._encode(answer, seen, header))
+            return self._encode(response, seen, header)
+        except Exception as error:
+            note_failure(self._requests, seen, error)
+            raise
 
-    def _apply(self, call: Call, handler: Handler) -> Answer | Later:
-        """Have a request handled."""
-        answer = handler.handle(call, call.request)
-        if answer is None:
-            return None
-        if isinstance(answer, asyncio.Future):
-            return Later(answer, _encoder(call.header))
-        return _encode(answer, call.header)
+    def named(self, header: RequestHeader, request: Request[Any]) -> Named:
+        """Return the topics and partitions that a request is about."""
+        call = Call(self.cluster, self._node, header, request, self._loop)
+        return frozenset(HANDLERS[header.api_key].partitions(call, request))
 
-    async def _troubled(self, connection: Connection, call: Call, handler: Handler) -> Answer:
+    def _encode(self, response: Response | None, seen: SeenRequest, header: RequestHeader) -> Pieces | None:
+        """Make the frame of a response, if there is one."""
+        pieces = None
+        if response is not None:
+            pieces = encode_response(response, header.api_key, header.api_version, header.correlation_id)
+        note_answer(self._requests, seen, pieces)
+        return pieces
+
+    def _watch(self, seen: SeenRequest) -> "Callable[[asyncio.Future[Any]], None]":
+        """Return what notes that a request has failed in the end."""
+
+        def look(future: "asyncio.Future[Any]") -> None:
+            error = None if future.cancelled() else future.exception()
+            if error is not None:
+                note_failure(self._requests, seen, error)
+
+        return look
+
+    async def _troubled(self, connection: Connection, call: Call, handler: Handler, seen: SeenRequest) -> Answer:
         """Handle a request that faults have hit: what they do before it, to its response, and to the bytes of that."""
         for fault in call.faults:
             match fault.action:
                 case Action.DELAY:
                     await self._pause(fault)
-                case Action.HOLD:
+                case Action.HOLD if not isinstance(fault, OwnAnswer):
                     await removal(fault)
                 case Action.DROP:
                     return self._ended(connection, fault)
                 case Action.SILENCE:
                     return Last([], Then.SILENCE)
-        response = handler.handle(call, call.request)
-        if isinstance(response, asyncio.Future):
-            response = await response
-        if response is None:
-            return None
-        for fault in call.faults:
-            spoil(fault, response)
-        answer: Answer = _encode(response, call.header)
+        given = await self._answered(call, handler, seen)
+        if isinstance(given, bytes):
+            body = encode_body(given, call.request, call.header)
+            note_answer(self._requests, seen, body)
+            answer: Answer = body
+        else:
+            if given is not None:
+                for fault in call.faults:
+                    spoil(fault, given)
+            answer = self._encode(given, seen, call.header)
         for fault in call.faults:
             match fault.action:
                 case Action.DELAY_ANSWER:
@@ -111,6 +140,22 @@ class Dispatcher:
                     answer = spoil_frame(fault, answer, self._faults.random)
         return answer
 
+    async def _answered(self, call: Call, handler: Handler, seen: SeenRequest) -> Response | bytes | None:
+        """Return what the test or, where it wants no part in it, the broker answers."""
+
+        async def apply() -> Response | None:
+            response = handler.handle(call, call.request)
+            if isinstance(response, asyncio.Future):
+                response = await response
+            return response
+
+        for fault in call.faults:
+            if isinstance(fault, OwnAnswer):
+                given = await fault.give(call.request, AskedRequest(seen, apply, self._loop))
+                if given is not None:
+                    return None if getattr(call.request, "acks", None) == NO_ACKS else given
+        return await apply()
+
     async def _pause(self, fault: Fault) -> None:
         """Wait as long as a fault says."""
         await asyncio.sleep(fault.details["seconds"] + self._faults.random.random() * fault.details["jitter"])
@@ -120,16 +165,6 @@ class Dispatcher:
         """End a connection, as a fault has it."""
         _log.debug("connection from %s closed: %r", connection.peer, fault)
         return Last([], Then.RESET if fault.details["reset"] else Then.CLOSE)
-
-
-def _encode(response: Response, header: RequestHeader) -> Pieces:
-    """Make the frame of a response."""
-    return encode_response(response, header.api_key, header.api_version, header.correlation_id)
-
-
-def _encoder(header: RequestHeader) -> Callable[[Response], Answer]:
-    """Return what makes the frame of a response when it is there."""
-    return lambda response: _encode(response, header)
 
 
 def _as_it_is(answer: Any) -> Answer:

@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 
 from felice.broker.groups.joining import Applicant
 from felice.broker.groups.offsets import Committed, Offsets
+from felice.broker.groups.view import GroupView
 from felice.broker.groups.waiting import WaitingJoin, WaitingSync
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -85,6 +86,11 @@ class Group(ABC):
     def is_empty(self) -> bool:
         """Whether it has no members, so that it may be deleted."""
         return self.state == "Empty"
+
+    def view(self) -> GroupView:
+        """Return the group for a test to look at; groups that have an epoch and members add them."""
+        offsets = {(topic, partition): committed for topic, partition, committed in self.offsets}
+        return GroupView(self.id, self.kind, self.state, 0, (), offsets)
 
     @abstractmethod
     def check_commit(self, claim: Claim, *, transactional: bool, version: int) -> CheckPartition | None:
