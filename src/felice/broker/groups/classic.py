@@ -129,7 +129,7 @@ class ClassicGroup(Group):
             raise Refused(ErrorCode.REBALANCE_IN_PROGRESS)
         return None
 
-    def check_fetch(self, claim: Claim) -> None:
+    def check_fetch(self, member_id: str | None, epoch: int) -> None:
         """Let everybody fetch."""
 
     def check_offset_delete(self) -> None:

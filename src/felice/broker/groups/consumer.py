@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsumerGroup"]
 
+FIRST_EPOCH = 1
+
 EPOCHS_FROM = 9
 """The version of OffsetCommit from which on it has the member's epoch."""
 
@@ -54,7 +56,7 @@ class ConsumerGroup(Group):
         self.groups = groups
         self.cluster = groups.cluster
         self.clock = groups.cluster.clock
-        self.epoch = 0
+        self.epoch = FIRST_EPOCH
         self.target = Target(group_id)
         self.members: dict[str, ConsumerMember] = {}
         self.patterns = Patterns()
@@ -63,7 +65,7 @@ class ConsumerGroup(Group):
         """The group of another kind whose place this one takes with its first step."""
         self._static: dict[str, str] = {}
         self._owners: dict[tuple[bytes, int], str] = {}
-        self._look: tuple[object, ...] | None = None
+        self._look: tuple[object, ...] = ()
         """What the topics looked like when the group's epoch went up last."""
 
     # --- what it is ---
@@ -117,7 +119,7 @@ class ConsumerGroup(Group):
 
     def topics_of(self, member: ConsumerMember) -> frozenset[str]:
         """Return the topics that a member reads, whether they exist or not."""
-        return member.topics | self.patterns.topics(member.pattern)
+        return member.topics | self.patterns.topics(member.regex)
 
     def subscribes(self, topic: str) -> bool:
         """Tell whether a member reads a topic."""
@@ -168,14 +170,16 @@ class ConsumerGroup(Group):
         if since is None or epoch < since:
             raise Refused(_stale(member))
 
-    def check_fetch(self, claim: Claim) -> None:
+    def check_fetch(self, member_id: str | None, epoch: int) -> None:
         """Let members of the present epoch fetch, and everybody who does not say that it is a member."""
-        if claim.epoch < 0 and not claim.member_id:
-            return
-        member = self.members.get(claim.member_id)
+        if member_id is None:
+            if epoch < 0:
+                return
+            raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "an epoch without a member")
+        member = self.members.get(member_id)
         if member is None:
             raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
-        if claim.epoch != member.epoch:
+        if epoch != member.epoch:
             raise Refused(_stale(member))
 
     def check_offset_delete(self) -> None:
@@ -228,15 +232,15 @@ class ConsumerGroup(Group):
         without `aims` there is no new target.
         """
         present = entry.member
-        users = Counter(member.pattern for member in self.members.values())
-        pattern = self.patterns.change(present.pattern, updated.pattern, users)
+        users = Counter(member.regex for member in self.members.values())
+        pattern = self.patterns.change(present.regex, updated.regex, users)
         records = self._arrive()
         if entry.replaces is not None:
             records += self._replace(entry.replaces, present)
         if updated != present:
             records.append(consumer_log.member_record(self.id, updated))
-        if pattern is not PatternChange.NONE and users[present.pattern] == 1:
-            records += self._forget_patterns({present.pattern})
+        if pattern is not PatternChange.NONE and users[present.regex] == 1:
+            records += self._forget_patterns({present.regex})
         self.put(updated)
         resubscribed = present.topics != updated.topics
         records += self._bump_if_needed(resubscribed or pattern is PatternChange.RESOLVED)
@@ -248,7 +252,7 @@ class ConsumerGroup(Group):
             records.append(consumer_log.current_record(self.id, reached))
             self._wait_for_revocation(reached)
         self._write(records)
-        self.resolve_patterns(fresh=pattern is PatternChange.UNRESOLVED and not users[updated.pattern])
+        self.resolve_patterns(fresh=pattern is PatternChange.UNRESOLVED and not users[updated.regex])
         return reached
 
     def _arrive(self) -> list[Record]:
@@ -406,7 +410,7 @@ class ConsumerGroup(Group):
         for member in leaving:
             records += consumer_log.member_tombstones(self.id, member.id)
             self._forget(member)
-        used = {member.pattern for member in self.members.values()}
+        used = {member.regex for member in self.members.values()}
         records += self._forget_patterns(self.patterns.resolved.keys() - used)
         self._write([*records, *self._bump_if_needed(True)])
 

@@ -68,7 +68,8 @@ class ConsumerMember(NamedTuple):
     client_id: str = ""
     client_host: str = ""
     topics: frozenset[str] = frozenset()
-    regex: str | None = None
+    regex: str = ""
+    """Its regular expression, or nothing."""
     assignor: str | None = None
     classic: ClassicSide | None = None
     """None for those that speak the consumer protocol."""
@@ -76,11 +77,6 @@ class ConsumerMember(NamedTuple):
     assigned: Held = NOTHING
     revoking: Held = NOTHING
     """Partitions that are its own until it gives them up."""
-
-    @property
-    def pattern(self) -> str:
-        """Its regular expression, or nothing."""
-        return self.regex or ""
 
     def at(self, epoch: int) -> "ConsumerMember":
         """Return it at an epoch."""

@@ -100,8 +100,8 @@ class Group(ABC):
         """
 
     @abstractmethod
-    def check_fetch(self, claim: Claim) -> None:
-        """Refuse to tell the committed offsets."""
+    def check_fetch(self, member_id: str | None, epoch: int) -> None:
+        """Refuse to tell the committed offsets; `member_id` is None for who does not say that it is a member."""
 
     @abstractmethod
     def check_offset_delete(self) -> None:

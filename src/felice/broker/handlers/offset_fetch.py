@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
-from felice.broker.groups.group import Claim, Group
+from felice.broker.groups.group import Group
 from felice.broker.groups.offsets import Committed
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -65,7 +65,7 @@ def _fetch(call: Call, asked: OffsetFetchRequest.Group, stable: bool) -> Answer:
         call.check_coordinator(Kind.GROUP, asked.group_id)
         group = call.cluster.groups.find(asked.group_id)
         if group is not None:
-            group.check_fetch(Claim(asked.member_id or "", None, asked.member_epoch))
+            group.check_fetch(asked.member_id, asked.member_epoch)
     except Refused as refused:
         return Answer(group_id=asked.group_id, error_code=refused.code)
     if asked.topics is None:
