@@ -61,7 +61,9 @@ def _created(call: Call, plan: Plan) -> Result:
         replication_factor=len(plan.replicas[0]),
         configs=[
             CreateTopicsResponse.CreatableTopicConfigs(
-                name=entry.setting.name, value=entry.text, config_source=entry.source
+                name=entry.setting.name,
+                value=plan.settings.texts.get(entry.setting.name, entry.text),
+                config_source=entry.source,
             )
             for entry in topic_entries(plan.settings, call.cluster.configs.brokers.layers(call.node.id))
         ],
