@@ -15,6 +15,7 @@ from felice.broker import Broker
 from felice.errors import ErrorCode, OffsetReset, PartitionError
 from felice.events import Event, PartitionFailed, PositionReset
 from felice.types import TopicPartition
+from felice.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from felice.wire.messages.fetch import FetchRequest, FetchResponse
 from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
@@ -519,6 +520,21 @@ async def test_a_refused_partition_tells_its_code() -> None:
             log.pieces = {0: batch(0, [b"allowed now"])}
             await reading.seek(LETTERS_0, 0)
             assert (await reading.poll(5)).values() == [b"allowed now"]
+
+
+async def test_a_broker_that_refuses_a_first_request_is_connected_to_again() -> None:
+    """An error code in answer to ApiVersions ends one connection, as a broken one would, and not the reading."""
+    async with ScriptedBroker() as server:
+        log = Log(server)
+        async with AsyncConsumer[Any, bytes](server.address, "letters", start=0, **FAST) as reading:
+            await reading.ready()
+            refusals = [ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)] * 3
+            asked = server.count(ApiVersionsRequest)
+            server.script(ApiVersionsRequest, *refusals)
+            server.hang_up()
+            await server.wait_for(ApiVersionsRequest, asked + 4)
+            log.pieces = {0: batch(0, [b"all the same"])}
+            assert (await reading.poll(5)).values() == [b"all the same"]
 
 
 async def test_14_an_answer_that_lies_about_its_batches_harms_nobody() -> None:

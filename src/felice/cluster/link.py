@@ -19,7 +19,7 @@ from felice.cluster.connection import Connection
 from felice.cluster.resolver import Resolver
 from felice.cluster.transport import SocketAddress, TransportOptions, open_socket, os_reason
 from felice.config import Address, ClientConfig
-from felice.errors import BrokerError, ClosedError, ConnectError, FeliceError
+from felice.errors import ClosedError, ConnectError, FeliceError
 from felice.events import ConnectionClosed, ConnectionFailed, ConnectionOpened, EventBus, Throttled
 
 __all__ = ["Link", "Role", "Wiring"]
@@ -229,7 +229,7 @@ class Link:
             await connection.handshake(max(0.001, end - wiring.clock.monotonic()))
         except BaseException as error:
             connection.close("the handshake failed")
-            if isinstance(error, BrokerError) or not isinstance(error, FeliceError):
+            if not isinstance(error, FeliceError):
                 raise
             raise ConnectError(f"{where} failed at its first request: {error.message}", hint=error.hint) from error
         return connection

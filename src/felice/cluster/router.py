@@ -105,8 +105,7 @@ class Cluster:
 
     async def start(self) -> None:
         """Begin to find the cluster; waits for nothing. Again does nothing."""
-        if self._closed:
-            raise ClosedError("the client is closed")
+        self.check()
         if not self._started:
             self._started = True
             self._stop_watching = self._engine.when_late(self._on_late)
@@ -127,6 +126,11 @@ class Cluster:
         await self.start()
         while not (self._refresher.answered and self._refresher.last_error is None):
             await self._turn(deadline, "the cluster is not ready")
+
+    def check(self) -> None:
+        """Raise ClosedError where it is closed: for loops that would otherwise go on to their deadline."""
+        if self._closed:
+            raise ClosedError("the client is closed")
 
     @property
     def health(self) -> Health:
@@ -234,8 +238,7 @@ class Cluster:
 
     async def _turn(self, deadline: float, what: str) -> None:
         """Wait for news until the deadline; raise DeadlineExceeded with `what` when it has passed."""
-        if self._closed:
-            raise ClosedError("the client is closed")
+        self.check()
         if self._failure is not None:
             raise self._failure
         if self._clock.monotonic() >= deadline:

@@ -130,7 +130,8 @@ class AsyncConsumer(Generic[K, V]):
         """
         core = self._core
         most = core.most(max_records)
-        deadline = None if timeout is None else core.clock.monotonic() + timeout
+        deadline = None if timeout is None else core.deadline(timeout, none="without end")
+        await asyncio.sleep(0)  # as in `_refill`
         core.enter()
         taken: list[Taken[K, V]] = []
         try:
@@ -153,7 +154,6 @@ class AsyncConsumer(Generic[K, V]):
                 return
             if len(batch):
                 yield batch
-                await asyncio.sleep(0)
 
     # -- places ---------------------------------------------------------------------------------------------------
 
@@ -165,13 +165,14 @@ class AsyncConsumer(Generic[K, V]):
     async def _partitions(self, given: Iterable[Partitionish], timeout: float) -> "list[Partition]":
         core = self._core
         core.check()
+        deadline = self._deadline(timeout)
         tps = [parse_partition(each, "partition") for each in given]
         if any(tp not in core.outbox.partitions for tp in tps):
-            await core.engine.run_async(core.assigned, tps, self._deadline(timeout))
+            await core.engine.run_async(core.assigned, tps, deadline)
         return [core.partition(tp) for tp in tps]
 
     def _deadline(self, timeout: float) -> float:
-        return self._core.clock.monotonic() + timeout
+        return self._core.deadline(timeout)
 
     async def seek(self, partition: Partitionish, start: StartSpec, *, timeout: float = 30.0) -> None:
         """Read a partition from another place on: an offset, `"earliest"`, `"latest"`, a time.
@@ -256,10 +257,15 @@ class AsyncConsumer(Generic[K, V]):
         return self._core.health
 
     async def close(self, timeout: float = 10.0) -> None:
-        """End reading: a poll that waits returns, and an iteration ends. From any thread; may be called again."""
+        """End reading: a poll that waits returns, and an iteration ends. From any thread.
+
+        May be called again, and then waits for the end, too, up to its own timeout.
+        """
         core = self._core
-        if not core.engine.forked and core.end():
-            await core.engine.run_async(core.shut, self._deadline(timeout))
+        deadline = self._deadline(timeout)
+        if not core.engine.forked and not core.gone:
+            core.end()
+            await core.engine.run_async(core.shut, deadline)
 
     async def __aenter__(self) -> "AsyncConsumer[K, V]":
         return self

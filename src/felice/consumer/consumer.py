@@ -138,7 +138,7 @@ class Consumer(Generic[K, V]):
         """
         core = self._core
         most = core.most(max_records)
-        deadline = None if timeout is None else core.clock.monotonic() + timeout
+        deadline = None if timeout is None else core.deadline(timeout, none="without end")
         core.enter()
         taken: list[Taken[K, V]] = []
         try:
@@ -172,13 +172,14 @@ class Consumer(Generic[K, V]):
     def _partitions(self, given: Iterable[Partitionish], timeout: float) -> "list[Partition]":
         core = self._core
         core.check()
+        deadline = self._deadline(timeout)
         tps = [parse_partition(each, "partition") for each in given]
         if any(tp not in core.outbox.partitions for tp in tps):
-            core.engine.run(core.assigned, tps, self._deadline(timeout))
+            core.engine.run(core.assigned, tps, deadline)
         return [core.partition(tp) for tp in tps]
 
     def _deadline(self, timeout: float) -> float:
-        return self._core.clock.monotonic() + timeout
+        return self._core.deadline(timeout)
 
     def seek(self, partition: Partitionish, start: StartSpec, *, timeout: float = 30.0) -> None:
         """Read a partition from another place on: an offset, `"earliest"`, `"latest"`, a time.
@@ -263,10 +264,15 @@ class Consumer(Generic[K, V]):
         return self._core.health
 
     def close(self, timeout: float = 10.0) -> None:
-        """End reading: a poll that waits returns, and an iteration ends. From any thread; may be called again."""
+        """End reading: a poll that waits returns, and an iteration ends. From any thread.
+
+        May be called again, and then waits for the end, too, up to its own timeout.
+        """
         core = self._core
-        if not core.engine.forked and core.end():
-            core.engine.run(core.shut, self._deadline(timeout))
+        deadline = self._deadline(timeout)
+        if not core.engine.forked and not core.gone:
+            core.end()
+            core.engine.run(core.shut, deadline)
 
     def __enter__(self) -> "Consumer[K, V]":
         return self

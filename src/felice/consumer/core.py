@@ -11,6 +11,7 @@ Non-obvious:
 - A batch that is damaged is fetched once more before anybody is told: the damage may have happened on the way.
 """
 
+import asyncio
 import threading
 import warnings
 import weakref
@@ -19,7 +20,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from felice import native
-from felice.clock import Clock, SystemClock
+from felice.clock import Clock, SystemClock, check_timeout
 from felice.cluster.engine import Engine
 from felice.cluster.health import Health
 from felice.cluster.router import Cluster
@@ -105,6 +106,7 @@ class Core(Generic[K, V]):
         self.polling = threading.Lock()
         """Held by the thread that polls, between `enter` and the end of its poll."""
         self._current: Partition | None = None  # whose turn it is
+        self._shutting: asyncio.Task[None] | None = None
         self.engine.register(self)
         self.engine.post(self._begin)
 
@@ -137,27 +139,35 @@ class Core(Generic[K, V]):
         if self.outbox.closed:
             raise ClosedError("the consumer is closed")
 
-    def end(self) -> bool:
-        """Wake every waiter and end the iteration; False where that was done before."""
-        if self.outbox.closed:
-            return False
-        self.outbox.close()
-        messages = self._iteration
-        if messages is not None:
-            messages.rest()
-        return True
+    def end(self) -> None:
+        """Wake every waiter and end the iteration; again does nothing."""
+        if not self.outbox.closed:
+            self.outbox.close()
+            messages = self._iteration
+            if messages is not None:
+                messages.rest()
 
     async def shut(self, deadline: float) -> None:
-        """End everything. On the engine."""
+        """End everything, or wait for who does already. On the engine; goes on where who waits is interrupted."""
+        if self._shutting is None:
+            self._shutting = self.engine.loop.create_task(self._shut(deadline), name="felice closes a consumer")
+        await asyncio.wait([self._shutting], timeout=max(0.0, deadline - self.clock.monotonic()))
+
+    @property
+    def gone(self) -> bool:
+        """Whether everything has ended."""
+        return self._shutting is not None and self._shutting.done()
+
+    async def _shut(self, deadline: float) -> None:
         self._subscription.stop()
+        self._fetcher.close()
         await self._cluster.close(deadline)
         self.engine.unregister(self)
 
     def drain_at_exit(self, deadline: float) -> int:
         """Close when the interpreter ends; nothing of a consumer's can be lost."""
-        if not self.outbox.closed:
-            self.outbox.close()
-            self.engine.run(self.shut, deadline)
+        self.outbox.close()
+        self.engine.run(self.shut, deadline)
         return 0
 
     def abandon(self) -> None:
@@ -168,7 +178,7 @@ class Core(Generic[K, V]):
             self.engine.post(self._shut_soon)
 
     def _shut_soon(self) -> None:
-        self.engine.loop.create_task(self.shut(self.clock.monotonic() + 1.0), name="felice closes a consumer")
+        self.engine.loop.create_task(self.shut(self.clock.monotonic() + 1.0), name="felice leaves a consumer")
 
     @property
     def health(self) -> Health:
@@ -205,6 +215,10 @@ class Core(Generic[K, V]):
         if isinstance(max_records, bool) or not isinstance(max_records, int) or max_records < 1:
             raise UsageError(f"max_records={max_records!r}", hint="give a whole number of at least 1")
         return max_records
+
+    def deadline(self, timeout: float, *, none: str = "") -> float:
+        """Return when a wait of so many seconds ends, on the monotonic clock; UsageError for what is no number."""
+        return self.clock.monotonic() + check_timeout(timeout, none=none)
 
     def take(self, most: int, taken: "list[Taken[K, V]]") -> "Batch[K, V] | None":
         """Return the next batch, of up to `most` records, and note it in `taken`; None where there is none yet.

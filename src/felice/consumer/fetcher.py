@@ -35,7 +35,7 @@ from felice.consumer.session import Want
 from felice.consumer.shelf import Chunk, Partition, Shelf
 from felice.consumer.source import Flight, Source
 from felice.consumer.verdicts import Verdict, judge
-from felice.errors import BrokerError, DeadlineExceeded, FeliceError, PartitionError
+from felice.errors import BrokerError, ClosedError, DeadlineExceeded, FeliceError, PartitionError
 from felice.events import EventBus, PartitionFailed
 from felice.types import TopicPartition
 from felice.wire.messages.fetch import FetchResponse
@@ -76,6 +76,7 @@ class Fetcher:
         self._committed = config.isolation == "read_committed"
         self._ask_bytes = config.partition_bytes
         self._news: list[asyncio.Future[None]] = []
+        self._closed = False
         self.budget = Budget(config.buffer_bytes)
         self.lookup = Lookup(cluster, config, clock, random)
         findings = Findings(self._begin, self._jump, self._again, self._fail)
@@ -497,9 +498,16 @@ class Fetcher:
             if not future.done():
                 future.set_result(None)
 
+    def close(self) -> None:
+        """End the waits of others; the tasks end with the cluster's."""
+        self._closed = True
+        self._tell()
+
     async def positioned(self, partitions: Sequence[TopicPartition] | None, deadline: float) -> None:
         """Wait until it is known where each of these, or all, are read from; raises DeadlineExceeded."""
         while True:
+            if self._closed:
+                raise ClosedError("the consumer is closed")
             known = self._outbox.partitions
             lacking = [tp for tp in (known if partitions is None else partitions) if self._unknown(known.get(tp))]
             if known and not lacking:

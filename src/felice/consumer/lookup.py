@@ -72,7 +72,8 @@ class Lookup:
             self._cluster.unwant(topics)
 
     async def round(self, wanted: Mapping[TopicPartition, int], timeout: float) -> Answers:
-        """Ask each leader once, all at the same time."""
+        """Ask each leader once, all at the same time; ClosedError once the client is closed."""
+        self._cluster.check()
         leaders: dict[int, dict[TopicPartition, tuple[int, int]]] = {}
         found: dict[TopicPartition, Found] = {}
         errors: dict[TopicPartition, FeliceError] = {}

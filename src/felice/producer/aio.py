@@ -146,14 +146,15 @@ class AsyncProducer(AsyncFace[K, V]):
         await self._core._engine.run_async(self._core._ready, timeout)
 
     async def close(self, timeout: float | None = None) -> None:
-        """Refuse further records, deliver what was accepted, and let everything go. May be called again.
+        """Refuse further records, deliver what was accepted, and let everything go.
 
         What is not delivered within `timeout` seconds, the delivery timeout if not given, fails. Raises DeliveryError
-        with counts when records failed whose outcome nobody has asked for.
+        with counts when records failed whose outcome nobody has asked for. May be called again, and then waits for
+        the end, too, up to its own timeout.
         """
-        if self._core._forked or not self._core._stop_accepting():
-            return
-        await self._core._engine.run_async(self._core._close, self._core.patience(timeout))
+        patience = self._core.patience(timeout)
+        if self._core._stop_accepting():
+            await self._core._engine.run_async(self._core._close, patience)
 
     async def __aenter__(self) -> "AsyncProducer[K, V]":
         return self

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic
 
 from felice import native
-from felice.clock import Clock, SystemClock
+from felice.clock import Clock, SystemClock, check_timeout
 from felice.cluster.engine import Engine
 from felice.cluster.health import Health
 from felice.cluster.router import Cluster
@@ -84,6 +84,8 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         self._events = EventBus(engine.callbacks.offer, listeners)
         self._failures = Failures(config.client_id, self._events)
         self._ended = False
+        self._ending: asyncio.Future[None] | None = None
+        """Done when everything has ended; None before a close."""
         # From the first ring on:
         self._cluster: Cluster | None = None
         self._sender: Sender | None = None
@@ -234,9 +236,11 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
     # -- the end, and other waits; coroutines of the engine --------------------------------------------------------
 
     async def _ready(self, timeout: float) -> None:
+        check_timeout(timeout)
         await self._start().ready(self._clock.monotonic() + timeout)
 
     async def _partitions_for(self, topic: str, timeout: float) -> int:
+        check_timeout(timeout)
         cluster = self._start()
         view = await cluster.wait_for_topic(topic, self._clock.monotonic() + timeout)
         return len(view.partitions)
@@ -273,7 +277,9 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
 
     def patience(self, timeout: float | None) -> float:
         """Return how long a flush or a close waits: if not told, until every record must have its outcome."""
-        return self.config.delivery_timeout + EXPIRY_NOTICED if timeout is None else timeout
+        if timeout is None:
+            return self.config.delivery_timeout + EXPIRY_NOTICED
+        return check_timeout(timeout, none="as long as a delivery may take")
 
     async def _flush(self, timeout: float) -> None:
         try:
@@ -292,13 +298,17 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         return self._staging.count() + in_batches
 
     def _stop_accepting(self) -> bool:
-        """Refuse what comes from now on; False where the producer was closed before."""
-        was_closed, self._closed = self._closed, True
+        """Refuse what comes from now on; False where there is nothing left to wait for."""
+        self._closed = True
         self.direct = False
-        return not was_closed
+        return not self._forked and (self._ending is None or not self._ending.done())
 
     async def _close(self, timeout: float) -> None:
         """Deliver what is left up to the time, fail the rest, and leave nothing behind."""
+        if self._ending is not None:
+            await asyncio.wait([self._ending], timeout=timeout)  # Somebody else closes it.
+            return
+        self._ending = self._engine.loop.create_future()
         deadline = self._clock.monotonic() + timeout
         try:
             if self._sender is not None:
@@ -318,6 +328,7 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             self._wake_waiters()
             self._unfork()
             self._engine.unregister(self)
+            self._ending.set_result(None)
         self._failures.raise_unseen()
 
     def _refuse_rest(self) -> None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from felice.clock import check_timeout
 from felice.cluster.engine import Engine
 from felice.cluster.handoff import OneShot
 from felice.errors import DeadlineExceeded, DeliveryError, FeliceError, ForkedError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def outcome(delivery: "Delivery", timeout: float | None) -> tuple["Batch", int]:
     """Wait for a record's outcome; return the batch and index it ended in, or raise its error."""
     if not delivery.done():
+        _check(timeout)
         settled: OneShot[None] = OneShot()
         batch, index = delivery._place()
         _check_process(batch)
@@ -66,6 +68,7 @@ async def awaiting(delivery: "Delivery") -> RecordMetadata:
 
 async def within(delivery: "Delivery", timeout: float | None) -> RecordMetadata:
     """Await a record's outcome for up to `timeout` seconds; raise DeadlineExceeded then."""
+    _check(timeout)
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
@@ -74,6 +77,11 @@ async def within(delivery: "Delivery", timeout: float | None) -> RecordMetadata:
         if limit.expired():
             raise _no_outcome(timeout, delivery._place()[0]) from None
         raise
+
+
+def _check(timeout: float | None) -> None:
+    if timeout is not None:
+        check_timeout(timeout, none="without end")
 
 
 def _check_process(batch: "Batch") -> None:
@@ -272,6 +280,7 @@ class BulkDelivery:
         Raises DeliveryError when any of them failed, and DeadlineExceeded when the time is up.
         """
         if not self.done():
+            _check(timeout)
             settled: OneShot[None] = OneShot()
             self._watch(lambda: settled.set(None))
             self._hurry()  # Now that it is known that somebody looks.

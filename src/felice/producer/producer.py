@@ -143,14 +143,15 @@ class Producer(SyncFace[K, V]):
         self._core._engine.run(self._core._ready, timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Refuse further records, deliver what was accepted, and let everything go. May be called again.
+        """Refuse further records, deliver what was accepted, and let everything go.
 
         What is not delivered within `timeout` seconds, the delivery timeout if not given, fails. Raises DeliveryError
-        with counts when records failed whose outcome nobody has asked for.
+        with counts when records failed whose outcome nobody has asked for. May be called again, and then waits for
+        the end, too, up to its own timeout.
         """
-        if self._core._forked or not self._core._stop_accepting():
-            return
-        self._core._engine.run(self._core._close, self._core.patience(timeout))
+        patience = self._core.patience(timeout)
+        if self._core._stop_accepting():
+            self._core._engine.run(self._core._close, patience)
 
     def __enter__(self) -> "Producer[K, V]":
         return self
