@@ -1,45 +1,21 @@
-"""Where the replicas of new partitions go."""
-
-from collections import Counter
+"""Where replicas go, and features: small rules of the cluster."""
 
 import pytest
 
-from felice.broker.placement import spread
+from felice.broker.features import Features, Update, Upgrade
+from felice.broker.placement import assigned, spread
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 
 
-def test_without_racks_nodes_take_turns() -> None:
-    """Each partition begins one node further."""
+def test_partitions_go_round() -> None:
+    """Each node leads in turn, and followers are the next in the row."""
     assert spread([1, 2, 3], 4, 2) == [[1, 2], [2, 3], [3, 1], [1, 2]]
-    assert spread([1, 2, 3], 2, 2, first=1) == [[2, 3], [3, 1]]
-
-
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 2), (3, 1), (2, 3, 1), (4,)])
-@pytest.mark.parametrize("copies", [1, 2, 3])
-def test_racks_are_used_up_before_one_is_used_twice(sizes: tuple[int, ...], copies: int) -> None:
-    """No node twice; as many racks as there can be; and every node of equal racks leads equally often."""
-    racks: dict[int, str | None] = {}
-    for rack, size in enumerate(sizes):
-        for _ in range(size):
-            racks[len(racks) + 1] = f"rack {rack}"
-    rows = spread(sorted(racks), 24, min(copies, len(racks)), racks=racks)
-    for row in rows:
-        assert len(set(row)) == len(row)
-        assert len({racks[node] for node in row}) == min(len(row), len(sizes))
-    if len(set(sizes)) == 1:
-        assert len(set(Counter(row[0] for row in rows).values())) == 1
-
-
-def test_who_is_up_comes_first() -> None:
-    """A node that is down leads nothing that others can lead."""
-    rows = spread([1, 2, 3], 3, 2, alive={2, 3})
-    assert [row[0] for row in rows] == [2, 2, 3]
-    assert all(len(set(row)) == 2 for row in rows)
+    assert spread([1, 2, 3], 2, 1, first=4) == [[2], [3]]
 
 
 @pytest.mark.parametrize(
-    ("partitions", "copies", "code"),
+    ("partitions", "replicas", "code"),
     [
         (1, 4, ErrorCode.INVALID_REPLICATION_FACTOR),
         (1, 0, ErrorCode.INVALID_REPLICATION_FACTOR),
@@ -47,8 +23,48 @@ def test_who_is_up_comes_first() -> None:
         (10_001, 1, ErrorCode.POLICY_VIOLATION),
     ],
 )
-def test_what_cannot_be_is_refused(partitions: int, copies: int, code: ErrorCode) -> None:
-    """More replicas than nodes, none, no partitions, too many."""
-    with pytest.raises(Refused) as caught:
-        spread([1, 2, 3], partitions, copies)
-    assert caught.value.code == code
+def test_numbers_that_cannot_be(partitions: int, replicas: int, code: ErrorCode) -> None:
+    """Each has its own code."""
+    with pytest.raises(Refused) as refused:
+        spread([1, 2, 3], partitions, replicas)
+    assert refused.value.code is code
+
+
+def test_replicas_by_hand_come_in_the_order_of_partitions() -> None:
+    """However they were listed."""
+    assert assigned([(1, [2, 3]), (0, [3, 1])], {1, 2, 3}) == [[3, 1], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    "manual", [[(0, [1]), (0, [2])], [(1, [1])], [(0, [])], [(0, [1, 1])], [(0, [9])], [(0, [1]), (1, [1, 2])]]
+)
+def test_replicas_by_hand_that_cannot_be(manual: list[tuple[int, list[int]]]) -> None:
+    """Twice, with gaps, none, one node twice, a strange node, different numbers."""
+    with pytest.raises(Refused) as refused:
+        assigned(manual, {1, 2, 3})
+    assert refused.value.code is ErrorCode.INVALID_REPLICA_ASSIGNMENT
+
+
+def test_features_change_all_or_none() -> None:
+    """One wrong level, and nothing changes; a right change makes a new epoch."""
+    features = Features()
+    down = Update("group.version", 0, Upgrade.SAFE_DOWNGRADE)
+    with pytest.raises(Refused) as refused:
+        features.update([down, Update("nobody.version", 1, Upgrade.UPGRADE)])
+    assert refused.value.code is ErrorCode.INVALID_UPDATE_VERSION
+    assert (features.level("group.version"), features.epoch) == (1, 1)
+    features.update([down], validate_only=True)
+    assert features.level("group.version") == 1
+    features.update([down])
+    assert (features.level("group.version"), features.epoch) == (0, 2)
+    assert "group.version" not in features.agreed()
+
+
+def test_a_downgrade_must_be_asked_for() -> None:
+    """An upgrade to a lower level is refused, and metadata never goes down."""
+    for update in (
+        Update("transaction.version", 1, Upgrade.UPGRADE),
+        Update("metadata.version", 29, Upgrade.SAFE_DOWNGRADE),
+    ):
+        with pytest.raises(Refused):
+            Features().update([update])
