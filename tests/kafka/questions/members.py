@@ -26,7 +26,7 @@ REBALANCE = 30_000
 WAITING = (14, 15, 16)
 """A coordinator that loads, is not available, or is not the one."""
 
-_made_id = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_made_id = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|^[A-Za-z0-9_-]{22}$")
 
 
 def coordinated(asker: Asker, group: str) -> str:
@@ -110,7 +110,9 @@ class Room:
 
 def _members(value: Iterable[Any]) -> bool:
     """Tell whether this is a list of members, whose order means nothing."""
-    return any(isinstance(item, dict) and ("metadata" in item or "member_metadata" in item) for item in value)
+    return any(
+        isinstance(item, dict) and ({"metadata", "member_metadata", "subscription"} & item.keys()) for item in value
+    )
 
 
 class Member:

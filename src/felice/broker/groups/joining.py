@@ -57,7 +57,9 @@ def join(group: "ClassicGroup", applicant: Applicant, waiting: WaitingJoin) -> N
     """Let somebody join; `waiting` is answered now or later."""
     member_id = applicant.member_id
     if not _has_room(group, member_id):
-        group.roster.remove(member_id)
+        expelled = group.roster.remove(member_id)
+        if expelled is not None:
+            expelled.end_session()
         waiting.refuse(ErrorCode.GROUP_MAX_SIZE_REACHED, NOBODY)
     elif group.phase is Phase.DEAD:
         waiting.refuse(ErrorCode.COORDINATOR_NOT_AVAILABLE, member_id)
