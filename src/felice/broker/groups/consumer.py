@@ -201,7 +201,10 @@ class ConsumerGroup(Group):
 
     def join(self, applicant: Applicant, waiting: WaitingJoin) -> None:
         """Let a member of the classic protocol join."""
-        consumer_classic.join(self, applicant, waiting)
+        try:
+            consumer_classic.join(self, applicant, waiting)
+        except Refused as refused:
+            waiting.refuse(refused.code, "")
 
     def sync(
         self,
