@@ -105,7 +105,14 @@ def python() -> Path:
     with made("venv", f"{sys.version} {pinned}") as folder:
         if folder is not None:
             venv.create(folder, with_pip=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+            pip: list[str | Path] = [
+                folder / "bin" / "python",
+                "-m",
+                "pip",
+                "--disable-pip-version-check",
+                "install",
+                "--quiet",
+            ]
             build("venv", [*pip, "-r", REQUIREMENTS])
     return CACHE / "venv" / "bin" / "python"
 
@@ -123,7 +130,7 @@ def librdkafka() -> Path:
     """Give the folder of librdkafka's sources with its libraries and its test runner built."""
     need("npm", "make", "gcc", "g++")
     steps = (["./configure"], ["make", "libs"], ["make", "-C", "tests", "test-runner"])
-    with made("librdkafka", f"{LIBRDKAFKA} {RAPIDJSON} {steps} 2") as folder:
+    with made("librdkafka", f"{LIBRDKAFKA} {RAPIDJSON} {steps}") as folder:
         if folder is not None:
             packed = folder / "packed"
             packed.mkdir()
@@ -152,7 +159,7 @@ def kafka_python() -> Path:
 def _download(log: str, requirement: str, folder: Path) -> None:
     """Fetch a source distribution of PyPI."""
     name = requirement.split("=")[0]
-    pip = [python(), "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    pip: list[str | Path] = [python(), "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
     build(log, [*pip, "--no-deps", "--no-binary", name, "--dest", folder, requirement])
 
 

@@ -20,15 +20,14 @@ SETTINGS = {
     "offsets.topic.num.partitions": "1",
     "transaction.state.log.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # Without one Kafka refuses to keep access control entries.
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "log.retention.ms": "-1",  # suites write records of 1970, and look for them after Kafka's first round of cleaning
 }
 """What both are started with, and what suites suppose of a broker."""
 
-AUTHORIZER = {
-    # Everyone may do everything until an ACL says otherwise: suites come without names, and add ACLs as they go.
-    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "allow.everyone.if.no.acl.found": "true",
-}
+# Suites come without names and add entries as they go: whoever no entry speaks of may do everything.
+PERMISSIVE = {"allow.everyone.if.no.acl.found": "true"}
 
 
 class Contestant(Protocol):
@@ -39,12 +38,12 @@ class Contestant(Protocol):
     def version(self) -> str:
         """Give what is judged, in a few words."""
 
-    def start(self, settings: Mapping[str, str] | None = None) -> AbstractContextManager[str]:
-        """Start a fresh broker of one node, with `settings` over the usual ones; give its address."""
+    def start(self, settings: Mapping[str, str] | None = None, *, nodes: int = 1) -> AbstractContextManager[str]:
+        """Start fresh, with `settings` over the usual ones; give the addresses of the nodes."""
 
 
 class Kafka:
-    """Apache Kafka, one node that is broker and controller."""
+    """Apache Kafka, each node broker and controller."""
 
     name = "kafka"
 
@@ -54,13 +53,13 @@ class Kafka:
         return f"Apache Kafka {jar.stem.removeprefix('kafka-server-')}"
 
     @contextmanager
-    def start(self, settings: Mapping[str, str] | None = None) -> Iterator[str]:
-        """Start it on an empty data folder, with an authorizer; its log is kept under `.cache/judges/logs`."""
+    def start(self, settings: Mapping[str, str] | None = None, *, nodes: int = 1) -> Iterator[str]:
+        """Start it on empty data folders; its log is kept under `.cache/judges/logs`."""
         distribution()
         sys.path.insert(0, str(ROOT / "tests" / "kafka"))
         from cluster import KafkaCluster  # type: ignore[import-not-found]
 
-        with KafkaCluster(1, {**SETTINGS, **AUTHORIZER, **(settings or {})}) as cluster:
+        with KafkaCluster(nodes, {**SETTINGS, **PERMISSIVE, **(settings or {})}) as cluster:
             try:
                 yield cluster.bootstrap_servers
             finally:
@@ -78,7 +77,7 @@ class Felice:
         return f"felice {importlib.metadata.version('felice')}"
 
     @contextmanager
-    def start(self, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    def start(self, settings: Mapping[str, str] | None = None, *, nodes: int = 1) -> Iterator[str]:
         """Start it by its command; its log is kept under `.cache/judges/logs`."""
         LOGS.mkdir(parents=True, exist_ok=True)
         log = LOGS / "broker-felice.log"
@@ -86,8 +85,8 @@ class Felice:
         configs = [f"--config={key}={value}" for key, value in {**SETTINGS, **(settings or {})}.items()]
         with tempfile.TemporaryDirectory() as folder:
             ready = Path(folder) / "ready"
-            command = [sys.executable, "-m", "felice.broker", "--port=0", f"--ready-file={ready}", *configs]
-            with Child(command, log=log) as broker:
+            command = [sys.executable, "-m", "felice.broker", "--port=0", f"--nodes={nodes}", f"--ready-file={ready}"]
+            with Child([*command, *configs], log=log) as broker:
                 deadline = time.monotonic() + READY_TIMEOUT
                 while not ready.exists():
                     if broker.returncode is not None or time.monotonic() > deadline:

@@ -225,6 +225,7 @@ def transaction(servers: str) -> None:
             producer.send_offsets_to_transaction(
                 reader.position(reader.assignment()), reader.consumer_group_metadata(), TIMEOUT
             )
+            same(producer.flush(TIMEOUT), 0, "records not acknowledged")  # what is not sent yet an abort takes back
             producer.commit_transaction(TIMEOUT) if commits else producer.abort_transaction(TIMEOUT)
         (committed,) = reader.committed([TopicPartition(source, 0)], TIMEOUT)
         same(committed.offset, 20, "the offset committed")

@@ -1,8 +1,9 @@
 """Round trips with kafka-python."""
 
 import contextlib
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kafka.errors import KafkaError, ProducerFencedError, TopicAlreadyExistsError
@@ -54,6 +55,14 @@ def read(count: int, *consumers: Any) -> list[Any]:
     return found
 
 
+def until(what: str, holds: Callable[[], bool]) -> None:
+    """Ask again and again until something holds, where nobody tells when it does."""
+    deadline = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {TIMEOUT:.0f} s"
+        time.sleep(0.02)
+
+
 def pairs_of(records: list[Any]) -> list[tuple[Any, Any]]:
     """Give keys and values, in an order that does not depend on partitions."""
     return sorted((record.key, record.value) for record in records)
@@ -89,28 +98,46 @@ def offsets_by_time(servers: str) -> None:
         same(reader.offsets_for_times({part: 1_700_000_002_500})[part].offset, 3, "offsets_for_times")
 
 
+class Member:
+    """A member of a group that polls on a thread of its own until the end of its block; it commits, then leaves."""
+
+    def __init__(self, servers: str, topic: str, group: str) -> None:
+        """Prepare a member."""
+        self._options = {"servers": servers, "group_id": group}
+        self._topic = topic
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._poll)
+        self.owned: set[int] = set()
+        self.found: list[Any] = []
+
+    def __enter__(self) -> "Member":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _poll(self) -> None:
+        with consumer(**self._options) as reader:
+            reader.subscribe([self._topic])
+            while not self._done.is_set():
+                # Within a short poll the client may lose sight of the rebalance that it is in.
+                self.found += [record for records in reader.poll(1000).values() for record in records]
+                self.owned = {each.partition for each in reader.assignment()}
+            reader.commit()
+
+
 @step("group consume")
 def group_consume(servers: str) -> None:
     """Two members share a topic, commit, leave; a third goes on where they stopped."""
     topic, group = topic_of(servers), fresh("readers")
     with contextlib.closing(KafkaProducer(bootstrap_servers=servers)) as producer:
         write(producer, topic, letters())
-        with consumer(servers, group_id=group) as one, consumer(servers, group_id=group) as two:
-            deadline = time.monotonic() + TIMEOUT
-            one.subscribe([topic])
-            two.subscribe([topic])
-            found = []
-            while len(one.assignment()) != 2 or len(two.assignment()) != 2:
-                assert time.monotonic() < deadline, f"no balance: {one.assignment()} {two.assignment()}"
-                for each in (one, two):
-                    found += [record for records in each.poll(100).values() for record in records]
-            same(one.assignment() & two.assignment(), set(), "partitions of both members")
-            while len({(record.partition, record.offset) for record in found}) < COUNT:
-                assert time.monotonic() < deadline, f"{len(found)} of {COUNT} records"
-                for each in (one, two):
-                    found += [record for records in each.poll(100).values() for record in records]
-            one.commit()
-            two.commit()
+        with Member(servers, topic, group) as one, Member(servers, topic, group) as two:
+            until("two partitions for each member", lambda: len(one.owned) == len(two.owned) == 2)
+            same(one.owned & two.owned, set(), "partitions of both members")
+            until("every record", lambda: len({(r.partition, r.offset) for r in one.found + two.found}) == COUNT)
         write(producer, topic, letters(50, COUNT))
     with consumer(servers, group_id=group) as three:
         three.subscribe([topic])
