@@ -7,6 +7,8 @@ takes next to no time.
 import importlib
 from typing import TYPE_CHECKING
 
+from felice import errors as _errors
+
 if TYPE_CHECKING:
     from felice.cluster.health import Health as Health
     from felice.config import ConsumerConfig as ConsumerConfig
@@ -40,31 +42,7 @@ _HOMES = {
     "felice.producer": ("AsyncProducer", "Delivery", "Producer"),
     "felice.producer.delivery": ("BulkDelivery", "RecordRange"),
     "felice.types": ("GroupMetadata", "Header", "OffsetAndEpoch", "RecordMetadata", "TimestampType", "TopicPartition"),
-    "felice.errors": (
-        "BrokerError",
-        "BufferFull",
-        "ClosedError",
-        "ConfigError",
-        "ConnectError",
-        "ConnectionLost",
-        "CorruptBatch",
-        "DeadlineExceeded",
-        "DecompressionLimit",
-        "DeliveryError",
-        "DeserializeError",
-        "ErrorCode",
-        "FeliceError",
-        "ForkedError",
-        "NetworkError",
-        "OffsetReset",
-        "PartitionError",
-        "RecordTooLarge",
-        "RequestTimeout",
-        "UnsupportedField",
-        "UnsupportedVersion",
-        "UsageError",
-        "WireError",
-    ),
+    "felice.errors": tuple(_errors.__all__),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -29,12 +29,9 @@ should I look at: `hint`, which is also part of the text.
 
 from typing import Any
 
-from felice.error_codes import HINTS, RETRIABLE, STALE_METADATA, ErrorCode, Traits, traits
+from felice.error_codes import ErrorCode, traits
 
 __all__ = [
-    "HINTS",
-    "RETRIABLE",
-    "STALE_METADATA",
     "BrokerError",
     "BufferFull",
     "ClosedError",
@@ -54,13 +51,12 @@ __all__ = [
     "PartitionError",
     "RecordTooLarge",
     "RequestTimeout",
-    "Traits",
     "UnsupportedField",
     "UnsupportedVersion",
     "UsageError",
     "WireError",
-    "traits",
 ]
+"""What `felice` exports, too."""
 
 
 class FeliceError(Exception):

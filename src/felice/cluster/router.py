@@ -23,6 +23,7 @@ from felice.cluster.refresher import HOPELESS, Refresher
 from felice.cluster.resolver import Resolver, SystemResolver
 from felice.cluster.supervisor import Supervisor
 from felice.config import ClientConfig
+from felice.error_codes import traits
 from felice.errors import (
     BrokerError,
     ClosedError,
@@ -33,7 +34,6 @@ from felice.errors import (
     RequestTimeout,
     UnsupportedVersion,
     WireError,
-    traits,
 )
 from felice.events import (
     EngineLate,

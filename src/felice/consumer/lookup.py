@@ -10,7 +10,8 @@ from felice.cluster.backoff import Backoff
 from felice.cluster.link import Role
 from felice.cluster.router import Cluster
 from felice.config import ConsumerConfig
-from felice.errors import BrokerError, DeadlineExceeded, ErrorCode, FeliceError, NetworkError, WireError, traits
+from felice.error_codes import ErrorCode, traits
+from felice.errors import BrokerError, DeadlineExceeded, FeliceError, NetworkError, WireError
 from felice.types import TopicPartition
 from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest

@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from felice.errors import ErrorCode, traits
+from felice.error_codes import ErrorCode, traits
 
 __all__ = ["Verdict", "judge"]
 

@@ -24,12 +24,11 @@ from felice.clock import Clock
 from felice.cluster.link import Role
 from felice.cluster.router import Cluster
 from felice.config import ProducerConfig
+from felice.error_codes import STALE_METADATA, ErrorCode
 from felice.errors import (
-    STALE_METADATA,
     BrokerError,
     ClosedError,
     DeadlineExceeded,
-    ErrorCode,
     FeliceError,
     RecordTooLarge,
 )

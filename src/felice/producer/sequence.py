@@ -14,7 +14,7 @@ be stamped anew.
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from felice.errors import ErrorCode, traits
+from felice.error_codes import ErrorCode, traits
 
 SEQUENCE_MASK = 0x7FFFFFFF
 LAST_EPOCH = 32767
