@@ -14,6 +14,7 @@ from felice.broker.partition import Partition
 from felice.wire.records import Record, read_header, read_records
 
 if TYPE_CHECKING:
+    from felice.broker.acls import Acl
     from felice.broker.groups.view import GroupView
     from felice.broker.transactions.coordinator import TransactionView
 
@@ -59,6 +60,17 @@ class Inspection(ABC):
             return log.start_offset, log.end_offset
 
         return self._run(read)
+
+    def topic_configs(self, topic: str) -> dict[str, str]:
+        """Return what is set of a topic by Kafka's names; what it takes from the broker's settings is left out."""
+        return self._run(lambda: dict(self._cluster.topic(topic).settings.texts))
+
+    # --- security ---
+
+    @property
+    def acls(self) -> "list[Acl]":
+        """The access control entries, in the order in which they came; their numbers are those of Kafka's protocol."""
+        return self._run(lambda: list(self._cluster.acls))
 
     # --- groups and transactions ---
 
