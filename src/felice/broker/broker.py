@@ -97,7 +97,7 @@ class Broker(Inspection, Steering):
             "group.initial.rebalance.delay.ms": "0",  # A test has better to do than to wait three seconds.
             **{name: _text(value) for name, value in (configs or {}).items()},
         }
-        self._happenings = Happenings(self._run)
+        self._happenings = Happenings(self._do)
         self.clock = BrokerClock(clock or SystemClock(), self._run, self._happenings.tell)
         """The broker's time; `advance` lets it pass at once."""
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
@@ -246,10 +246,7 @@ class Broker(Inspection, Steering):
     # --- on the loop ---
 
     def _run(self, function: Callable[[], T]) -> T:
-        """Do something on the broker's loop; what it refuses becomes a `BrokerError`."""
-        thread = self._thread
-        if thread is None:
-            raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
+        """Do something on the broker's loop; what it refuses becomes a `BrokerError`, and who waits looks again."""
 
         def call() -> T:
             try:
@@ -257,8 +254,15 @@ class Broker(Inspection, Steering):
             finally:
                 self._happenings.tell()
 
+        return self._do(call)
+
+    def _do(self, function: Callable[[], T]) -> T:
+        """Do something on the broker's loop that is no news to anybody."""
+        thread = self._thread
+        if thread is None:
+            raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
         try:
-            return thread.run(call)
+            return thread.run(function)
         except Refused as error:
             raise BrokerError(error.code, "the embedded broker refused", broker_message=error.message) from None
 
@@ -388,12 +392,12 @@ class Broker(Inspection, Steering):
 
     def _freeze(self, node: int | None, frozen: bool) -> None:
         """Freeze or thaw one node, or all."""
-        for listener in self._listeners_of(node):
+        for listener in self._listeners_of(node, may_be_gone=not frozen):
             listener.freeze(frozen)
 
     def _refuse(self, node: int | None, refused: bool) -> None:
         """Shut or open the ports of one node, or of all that are up."""
-        for listener in self._listeners_of(node):
+        for listener in self._listeners_of(node, may_be_gone=not refused):
             if refused:
                 listener.shut()
             elif self._cluster.nodes[listener.node.id].up:
@@ -403,9 +407,13 @@ class Broker(Inspection, Steering):
         """Close connections."""
         return sum(listener.disconnect(client_id, reset) for listener in self._listeners_of(node))
 
-    def _listeners_of(self, node: int | None) -> list[Listener]:
-        """Return one node's listener, or all."""
-        return list(self._listeners.values()) if node is None else [self._listeners[self._node(node).id]]
+    def _listeners_of(self, node: int | None, *, may_be_gone: bool = False) -> list[Listener]:
+        """Return one node's listener, or all; of a node that was removed since, if that may be, none."""
+        if node is None:
+            return list(self._listeners.values())
+        if may_be_gone and node not in self._cluster.nodes:
+            return []
+        return [self._listeners[self._node(node).id]]
 
 
 def _text(value: object) -> str:

@@ -70,10 +70,12 @@ class Happenings:
     def _begin(self, answer: Future[Any], ask: Callable[[], object]) -> None:
         """Ask for the first time, and again later if need be."""
         self._waiting[answer] = ask
+        looking, self._looking = self._looking, True
         self._ask(answer, ask)
+        self._looking = looking
 
     def _look(self) -> None:
-        """Ask all questions again. What they themselves do to the broker is no news: that would never end."""
+        """Ask all questions again. What they themselves do there is no news: that would never end."""
         for answer, ask in list(self._waiting.items()):
             self._ask(answer, ask)
         self._looking = False

@@ -144,9 +144,9 @@ class FetchSessions:
         return self._resume(request, uses_ids)
 
     def wanted_by(self, request: FetchRequest, version: int) -> Iterator[Key]:
-        """Give the partitions that a request reads, those that its session remembers included."""
+        """Give the partitions that a request reads, those that its session remembers at present included."""
         session = self._by_id.get(request.session_id)
-        if session is not None and request.session_epoch == session.epoch:
+        if session is not None and request.session_epoch not in (FIRST_EPOCH, NO_EPOCH):
             yield from session.wanted
         for key, _ in _asked(request, version >= USES_IDS_FROM):
             yield key
