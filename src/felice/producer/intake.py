@@ -259,24 +259,16 @@ class Intake(Accumulator[K, V], Generic[K, V]):
         return self._accept_waiting(self._prepare(topic, value, key, headers, partition, timestamp_ms))
 
     def _accept_waiting(self, record: Record) -> "Delivery":
-        taken = self._accept(record)
-        if taken is not None:
-            return taken
-        patience = self.config.buffer_timeout
-        deadline = self._clock.monotonic() + patience
-        while True:
-            waiter = self._wait_for_room()
-            # Once more, now that the waiter stands: room that came before it would wake nobody.
-            taken = self._accept(record)
-            if taken is not None:
-                self._leave(waiter)
-                return taken
+        deadline: float | None = None
+        while isinstance(taken := self._accept_or_queue(record), OneShot):
+            deadline = deadline or self._clock.monotonic() + self.config.buffer_timeout
             try:
-                waiter.wait(deadline - self._clock.monotonic())
+                taken.wait(deadline - self._clock.monotonic())
             except DeadlineExceeded:
-                raise self._no_room(record, patience) from None
+                raise self._no_room(record, self.config.buffer_timeout) from None
             finally:
-                self._leave(waiter)
+                self._leave(taken)
+        return taken
 
     async def _send_slowly_async(
         self, topic: str, value: Any, key: Any, headers: Any, partition: int | None, timestamp_ms: int | None
@@ -285,32 +277,34 @@ class Intake(Accumulator[K, V], Generic[K, V]):
         return await self._accept_awaiting(self._prepare(topic, value, key, headers, partition, timestamp_ms))
 
     async def _accept_awaiting(self, record: Record) -> "Delivery":
-        taken = self._accept(record)
-        if taken is not None:
-            return taken
-        patience = self.config.buffer_timeout
-        deadline = self._clock.monotonic() + patience
-        while True:
-            waiter = self._wait_for_room()
-            taken = self._accept(record)
-            if taken is not None:
-                self._leave(waiter)
-                return taken
+        deadline: float | None = None
+        while isinstance(taken := self._accept_or_queue(record), OneShot):
+            deadline = deadline or self._clock.monotonic() + self.config.buffer_timeout
             try:
                 async with asyncio.timeout(max(0.0, deadline - self._clock.monotonic())):
-                    await waiter
+                    await taken
             except TimeoutError:
-                raise self._no_room(record, patience) from None
+                raise self._no_room(record, self.config.buffer_timeout) from None
             finally:
-                self._leave(waiter)
+                self._leave(taken)
+        return taken
 
     async def _within(self, delivery: "Delivery", timeout: float | None) -> RecordMetadata:
         return await within(delivery, timeout)
 
-    def _wait_for_room(self) -> OneShot[None]:
+    def _accept_or_queue(self, record: Record) -> "Delivery | OneShot[None]":
+        """Take a record, or return what to wait for, and then to leave, before the next try."""
+        taken = self._accept(record)
+        if taken is not None:
+            return taken
         waiter: OneShot[None] = OneShot()
         self._waiters.append(waiter)
-        return waiter
+        # Once more, now that the waiter stands: room that came before it would wake nobody.
+        taken = self._accept(record)
+        if taken is None:
+            return waiter
+        self._leave(waiter)
+        return taken
 
     def _leave(self, waiter: OneShot[None]) -> None:
         with suppress(ValueError):  # Woken, and so taken out already.
