@@ -47,6 +47,8 @@ def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
     try:
         if marker.producer_id < 0 or marker.producer_epoch < 0:
             raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "no batch has such a producer")
+        if call.node.id not in call.cluster.partition(topic, index).replicas:
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "this node has no replica")
         mark(
             call.cluster,
             topic,
