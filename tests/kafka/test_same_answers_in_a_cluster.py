@@ -5,15 +5,20 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
-from cluster import KafkaCluster
+from cluster import RACK_AWARE, RACKS, KafkaCluster
+from questions.asked import eventually
 from questions.fetch import fetch
 from questions.offsets import list_offsets
+from questions.writer import Writer, codes, producers
 
 from asking import PATIENCE, Asker, batch, comparable, new_run
 from felice.broker import Broker
 from felice.wire.messages.create_topics import CreateTopicsRequest
 from felice.wire.messages.delete_records import DeleteRecordsRequest
 from felice.wire.messages.describe_configs import DescribeConfigsRequest
+from felice.wire.messages.fetch import FetchRequest
+from felice.wire.messages.find_coordinator import FindCoordinatorRequest
+from felice.wire.messages.list_transactions import ListTransactionsRequest
 from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 
@@ -63,11 +68,17 @@ def described(node: Asker, name: str) -> Any:
     return node.ask(MetadataRequest(topics=[MetadataRequest.Topic(name=name)]), 12)
 
 
+def our_cluster() -> Broker:
+    """An embedded cluster that is configured like the real one."""
+    configs = {"replica.selector.class": RACK_AWARE, "min.insync.replicas": 2}
+    return Broker(nodes=3, racks=RACKS, auto_create=False, configs=configs)
+
+
 @pytest.fixture(scope="module")
 def answers(kafka3: KafkaCluster) -> Iterator[Callable[[str], list[Any]]]:
     """Asks a question by its name of both clusters."""
     run = new_run()
-    with Broker(nodes=3, auto_create=False) as ours:
+    with our_cluster() as ours:
         clusters = [
             {number + 1: Asker(address, run) for number, address in enumerate(servers.split(","))}
             for servers in (kafka3.bootstrap_servers, ours.bootstrap_servers)
@@ -116,6 +127,48 @@ def fetch_from_a_follower(nodes: Nodes, topics: dict[str, str]) -> Any:
         for epoch in (-1, 0, 5)
         for offset in (0, 1)
     ]
+
+
+@question
+def fetch_with_a_rack(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """The leader names the replica in the reader's rack, at once, and gives no records."""
+    return [
+        comparable(fetch(nodes[2], topics["shared"], (0, offset), version=version, rack_id=rack, max_wait_ms=wait))
+        for version in (10, 11, 12, 18)
+        for rack in ("", *RACKS, "elsewhere")
+        for offset, wait in ((0, 0), (1, 10), (2, 0))
+    ]
+
+
+@question
+def fetch_with_a_rack_and_epochs(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """A wrong leader epoch is refused before; what was read last does not matter to who only sends elsewhere."""
+    return [
+        comparable(
+            fetch(nodes[node], topics["shared"], (0, offset), rack_id="west", epoch=epoch, last_epoch=last, **how)
+        )
+        for node in (2, 3)
+        for epoch in (-1, 0, 5)
+        for last in (-1, 0, 5)
+        for offset in (0, 1, 2, 99)
+        for how in ({}, {"isolation_level": 1})
+    ]
+
+
+@question
+def fetch_with_a_rack_in_a_session(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """Whom to ask instead is news each time."""
+    first = fetch(nodes[2], topics["shared"], (0, 0), rack_id="west", session_epoch=0)
+    again = [
+        nodes[2].ask(
+            FetchRequest(
+                max_wait_ms=10, min_bytes=1, rack_id=rack, session_id=first.session_id, session_epoch=epoch, topics=[]
+            ),
+            12,
+        )
+        for epoch, rack in ((1, "west"), (2, "west"), (3, "south"), (4, "west"))
+    ]
+    return comparable([first, *again])
 
 
 @question
@@ -185,6 +238,67 @@ def replicas_that_cannot_be(nodes: Nodes, topics: dict[str, str]) -> Any:
         topic = nodes[1].ask(CreateTopicsRequest(topics=[asked], validate_only=True), 7).topics[0]
         created.append((topic.error_code, topic.num_partitions, topic.replication_factor))
     return created
+
+
+def coordinated(nodes: Nodes) -> tuple[Writer, Asker]:
+    """A transactional producer at its coordinator, and a node that does not coordinate it."""
+    transactional_id = f"tx-{new_run()}"
+    request = FindCoordinatorRequest(coordinator_keys=[transactional_id], key_type=1)
+    eventually(lambda: not nodes[1].ask(request, 4).coordinators[0].error_code)
+    coordinator = nodes[1].ask(request, 4).coordinators[0].node_id
+    return Writer(nodes[coordinator], transactional_id), nodes[coordinator % len(nodes) + 1]
+
+
+@question
+def transactions_asked_elsewhere(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """A node that does not coordinate a transactional ID refuses, and lists nothing of it."""
+    writer, other = coordinated(nodes)
+    name, coordinator = topics["shared"], writer.asker
+    opened = writer.add((name, 0))
+    writer.asker = other
+    answers = [
+        *(writer.init(version) for version in range(6)),
+        *(writer.add((name, 0), version=version) for version in range(4)),
+        *(writer.add_offsets("group", version) for version in range(5)),
+        *(writer.end(True, version) for version in range(6)),
+        writer.described().error_code,
+    ]
+    listed = [
+        [
+            (state.transaction_state, state.transactional_id == writer.id)
+            for state in node.ask(ListTransactionsRequest(transactional_id_pattern=writer.id), 2).transaction_states
+        ]
+        for node in (coordinator, other)
+    ]
+    writer.asker = coordinator
+    return [opened, answers, listed, writer.done(False), writer.state()]
+
+
+@question
+def transactions_over_nodes(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """A partition's leader asks the coordinator, on whichever node that is; markers come from there."""
+    writer, _ = coordinated(nodes)
+    name, coordinator = topics["shared"], writer.asker
+    answers = []
+    for commit in (True, False):
+        writer.asker = nodes[2]
+        written = codes(writer.write(name, 0))
+        answers += [written[0], producers(nodes[2], name)[0][2][-1][3:4]]
+        writer.asker = coordinator
+        answers += [writer.done(commit), writer.state()]
+    return [*answers, producers(nodes[2], name)[0][2][-1][:4]]
+
+
+@question
+def producers_elsewhere(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """Who does not lead a partition tells nothing of its producers, and writes no markers."""
+    writer, _ = coordinated(nodes)
+    answers = []
+    for node in (1, 3):
+        for name in topics.values():
+            writer.asker = nodes[node]
+            answers += [producers(nodes[node], name), writer.mark(name), codes(writer.write(name, 0))]
+    return answers
 
 
 @pytest.mark.parametrize("name", QUESTIONS)

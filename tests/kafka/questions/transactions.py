@@ -397,7 +397,8 @@ def transactions_described(asker: Asker) -> Any:
 @question
 def transactions_listed(asker: Asker) -> Any:
     """Listings with filters for states, producers, age and names, right and wrong ones."""
-    name, writers = asker.topic(), [Writer(asker) for _ in range(3)]
+    name, shared = asker.topic(), f"tx-{new_run()}"
+    writers = [Writer(asker, f"{shared}-{number}") for number in range(3)]
     writers[0].write(name, 0)
     writers[1].write(name, 0)
     writers[1].done()
@@ -413,7 +414,6 @@ def transactions_listed(asker: Asker) -> Any:
         return [answer.error_code, answer.unknown_state_filters, found]
 
     ids = [writer.producer_id for writer in writers]
-    shared = writers[0].id[:4]
     return [
         *(ask(version) for version in range(3)),
         ask(0, state_filters=["Ongoing"]),

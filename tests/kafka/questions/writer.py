@@ -191,7 +191,7 @@ def codes(result: Any) -> Any:
 
 
 def producers(asker: Asker, topic: str, *partitions: int) -> Any:
-    """Return what a topic's partitions know of producers, times and IDs aside."""
+    """Return what a topic's partitions know of producers, times and IDs aside, those first that came first."""
     request = DescribeProducersRequest.TopicRequest(name=topic, partition_indexes=list(partitions or (0,)))
     answer = asker.ask(DescribeProducersRequest(topics=[request]), 0).topics[0]
     return [
@@ -206,7 +206,7 @@ def producers(asker: Asker, topic: str, *partitions: int) -> Any:
                     known.coordinator_epoch,
                     known.current_txn_start_offset,
                 )
-                for known in partition.active_producers
+                for known in sorted(partition.active_producers, key=lambda known: int(known.producer_id))
             ],
         ]
         for partition in sorted(answer.partitions, key=lambda partition: int(partition.partition_index))
