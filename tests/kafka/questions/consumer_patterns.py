@@ -41,7 +41,8 @@ def an_expression_chooses_topics(asker: Asker) -> Any:
     eventually(lambda: band.described()["epochs"][0] > 1)
     answers += [band.described(), band.beat("a"), band.beat("a"), band.described()]
     answers += [joined(band, "b", pattern), band.described()["epochs"]]
-    answers += [band.beat("a", {one: [0, 1], two: [0]}), band.described()["epochs"]]
+    told = band.beat("a", {one: [0, 1], two: [0]})
+    answers += [told["member_epoch"], sum(map(len, told["assignment"].values())), band.described()["epochs"]]
     sizes = sorted(sum(map(len, parts.values())) for parts in band.settle("a", "b"))
     answers += [sizes, band.leave("a"), band.described()["epochs"], *band.settle("b")]
     answers += [band.beat("b", subscribed_topic_regex="("), band.beat("b", subscribed_topic_regex="")]

@@ -1,6 +1,5 @@
 """What the members of a consumer group shall have (KIP-848). Pure: no clock, no log."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 
 from felice.broker.groups import consumer_log
@@ -45,10 +44,9 @@ class Target:
             )
             for member, names in sorted(reading, key=lambda entry: bucket(entry[0].id, size))
         }
-        named = Counter(name for member, _ in reading for name in member.topics)
         read = frozenset[str]().union(*(names for _, names in reading))
         sizes = {topics[name].id: len(topics[name].partitions) for name in sorted(read & topics.keys())}
-        found = ASSIGNORS[assignor](members, sizes, all(named[name] == len(reading) for name in read))
+        found = ASSIGNORS[assignor](members, sizes, _alike([member for member, _ in reading]))
         new = {member_id: found.get(member_id, NOTHING) for member_id in members}
         records = [
             consumer_log.target_record(self._group_id, member_id, assignment)
@@ -61,6 +59,14 @@ class Target:
     def record(self) -> Record:
         """Return the record of its epoch."""
         return consumer_log.target_epoch_record(self._group_id, self.epoch, self.time or 0)
+
+
+def _alike(members: Collection[ConsumerMember]) -> bool:
+    """Tell whether all members read the same topics, and all name them, or all have the same regular expression."""
+    first = next(iter(members))
+    return all((member.topics, member.regex) == (first.topics, first.regex) for member in members) and not (
+        first.topics and first.regex
+    )
 
 
 def _table_size(members: int) -> int:
