@@ -291,8 +291,9 @@ def transactions_over_nodes(nodes: Nodes, topics: dict[str, str]) -> Any:
 
 @question
 def producers_elsewhere(nodes: Nodes, topics: dict[str, str]) -> Any:
-    """Who does not lead a partition tells nothing of its producers, and writes no markers."""
+    """Who has no replica tells nothing of a partition's producers, and only who leads it writes markers."""
     writer, _ = coordinated(nodes)
+    eventually(lambda: producers(nodes[3], topics["shared"]) == producers(nodes[2], topics["shared"]))
     answers = []
     for node in (1, 3):
         for name in topics.values():

@@ -15,7 +15,7 @@ PartitionAnswer: TypeAlias = DescribeProducersResponse.PartitionResponse
 
 
 def _handle(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse:
-    """Describe the partitions that this node leads."""
+    """Describe the partitions of which this node has a replica."""
     return DescribeProducersResponse(
         topics=[
             DescribeProducersResponse.TopicResponse(
@@ -32,7 +32,10 @@ def _describe(call: Call, topic: str, index: int) -> PartitionAnswer:
     answer = DescribeProducersResponse.PartitionResponse(partition_index=index)
     try:
         _check_topic(call, topic)
-        partition = call.led_partition(topic, index)
+        call.check_faults(topic, index)
+        partition = call.cluster.partition(topic, index)
+        if call.node.id not in partition.replicas:
+            raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     except Refused as refused:
         answer.error_code = refused.code
         answer.error_message = refused.shown
