@@ -15,6 +15,8 @@ from felice.wire.messages.expire_delegation_token import ExpireDelegationTokenRe
 from felice.wire.messages.get_telemetry_subscriptions import GetTelemetrySubscriptionsRequest
 from felice.wire.messages.push_telemetry import PushTelemetryRequest
 from felice.wire.messages.renew_delegation_token import RenewDelegationTokenRequest
+from felice.wire.messages.sasl_authenticate import SaslAuthenticateRequest
+from felice.wire.messages.sasl_handshake import SaslHandshakeRequest
 from felice.wire.messages.unregister_broker import UnregisterBrokerRequest
 from felice.wire.messages.update_features import UpdateFeaturesRequest
 from questions.asked import question
@@ -117,8 +119,8 @@ def which_apis_there_are(asker: Asker) -> Any:
     return sorted((api.api_key, api.min_version, api.max_version) for api in answer.api_keys if api.api_key in NAMED)
 
 
-NAMED = {*range(4), *range(8, 17), *range(18, 36), 37, *range(42, 52), 55, 57, 60, 61, 64, 65, 66, 68, 69, 74, 75}
-"""The APIs for clients, without those for share and streams groups, tokens and SASL."""
+NAMED = {*range(4), *range(8, 52), 55, 57, 60, 61, 64, 65, 66, 68, 69, 71, 72, 74, 75}
+"""The APIs for clients, without those of share and streams groups."""
 
 
 @question
@@ -129,6 +131,15 @@ def delegation_tokens(asker: Asker) -> Any:
         *(comparable(asker.ask(RenewDelegationTokenRequest(hmac=b"x", renew_period_ms=1), v)) for v in (1, 2)),
         *(comparable(asker.ask(ExpireDelegationTokenRequest(hmac=b"x", expiry_time_period_ms=1), v)) for v in (1, 2)),
         *(comparable(asker.ask(DescribeDelegationTokenRequest(owners=None), v)) for v in (1, 2, 3)),
+    ]
+
+
+@question
+def authentication(asker: Asker) -> Any:
+    """A connection without SASL is not one that authenticates."""
+    return [
+        *(comparable(asker.ask(SaslHandshakeRequest(mechanism="PLAIN"), version)) for version in (0, 1)),
+        *(comparable(asker.ask(SaslAuthenticateRequest(auth_bytes=b"x"), version)) for version in (0, 1, 2)),
     ]
 
 
