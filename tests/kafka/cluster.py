@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,15 +33,22 @@ HERE = Path(__file__).resolve().parent
 JAVA = ("java", "-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")  # starts in 3 s; benchmarks give other options
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 20.0
+RACKS = ("north", "south", "west")
+RACK_AWARE = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
 
 
 class KafkaCluster:
     """Some nodes of Apache Kafka on free loopback ports, each broker and controller, in a temporary folder."""
 
     def __init__(
-        self, nodes: int = 1, overrides: Mapping[str, object] | None = None, *, java: tuple[str, ...] = JAVA
+        self,
+        nodes: int = 1,
+        overrides: Mapping[str, object] | None = None,
+        *,
+        racks: Sequence[str] = (),
+        java: tuple[str, ...] = JAVA,
     ) -> None:
-        """Prepare a cluster; `overrides` are server properties, `java` the interpreter with its options."""
+        """Prepare a cluster; `overrides` are server properties, `racks` the nodes' in turn, `java` the interpreter."""
         self._libs = libraries()
         self._java = (*java, f"-Dlog4j2.configurationFile={HERE / 'log4j2.xml'}", "-cp", f"{self._libs}/*")
         self._folder = Path(tempfile.mkdtemp(prefix="felice-kafka-"))
@@ -54,7 +61,9 @@ class KafkaCluster:
                 ports[2 * i],
                 self._folder / f"node-{i + 1}",
                 self._java,
-                _properties(i + 1, nodes, ports[2 * i], ports[2 * i + 1], voters) | dict(overrides or {}),
+                _properties(i + 1, nodes, ports[2 * i], ports[2 * i + 1], voters)
+                | ({"broker.rack": racks[i]} if racks else {})
+                | dict(overrides or {}),
             )
             for i in range(nodes)
         ]

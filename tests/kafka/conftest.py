@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import KafkaCluster
+from cluster import RACK_AWARE, RACKS, KafkaCluster
 from jars import REQUIRED, KafkaMissingError, libraries
 
 HERE = Path(__file__).resolve().parent
@@ -53,8 +53,8 @@ def kafka(kafka_libs: Path) -> Iterator[KafkaCluster]:
 
 @pytest.fixture(scope="session")
 def kafka3(kafka_libs: Path) -> Iterator[KafkaCluster]:
-    """Three nodes, started at the first use: leave all three running, whatever you did to them."""
-    with KafkaCluster(nodes=3) as cluster:
+    """Three nodes on three racks, started at the first use: leave all of them running, whatever you did to them."""
+    with KafkaCluster(3, {"replica.selector.class": RACK_AWARE}, racks=RACKS) as cluster:
         yield cluster
 
 

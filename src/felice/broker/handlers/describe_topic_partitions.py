@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from felice.broker.call import Call, Handler
 from felice.broker.handlers.metadata import TOPIC_OPERATIONS
-from felice.broker.partition import NO_LEADER, Partition
+from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
 from felice.broker.topics import INTERNAL, check_name
 from felice.errors import ErrorCode
@@ -74,9 +74,8 @@ def _topic(call: Call, name: str, start: int, room: int) -> tuple[Described, boo
 
 
 def _partition(partition: Partition, alive: set[int]) -> DescribeTopicPartitionsResponse.Partition:
-    """Describe a partition."""
+    """Describe a partition. One without a leader is no error here, unlike in Metadata."""
     return DescribeTopicPartitionsResponse.Partition(
-        error_code=ErrorCode.LEADER_NOT_AVAILABLE if partition.leader == NO_LEADER else ErrorCode.NONE,
         partition_index=partition.index,
         leader_id=partition.leader,
         leader_epoch=partition.leader_epoch,

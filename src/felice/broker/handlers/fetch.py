@@ -236,6 +236,7 @@ def _read_partition(
             raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
         if epoch < wanted.last_epoch or end < wanted.offset:
             answer.diverging_epoch = FetchResponse.EpochEndOffset(epoch=epoch, end_offset=end)
+            answer.aborted_transactions = None
             return answer
     if not log.start_offset <= wanted.offset <= log_end:
         raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)

@@ -81,7 +81,7 @@ def _append(
             raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
         settings = cluster.settings_of(topic, call.node.id)
         if request.acks == ALL_IN_SYNC and _short_of_replicas(partition, settings):
-            raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS)
+            raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS, position_known=True)
         name, now = topic.name, cluster.clock.time_ms()
         offset, append_time = admit(
             asked.records,
