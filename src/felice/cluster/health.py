@@ -13,7 +13,7 @@ class Health:
     """A snapshot.
 
     `state` is `new` before the first use, `connecting` until a first broker has answered, then `up`; `degraded` while
-    some broker cannot be reached, `down` while none can, and `closed` at the end.
+    some broker that is wanted cannot be reached, `down` while none can, and `closed` at the end.
     """
 
     state: State
@@ -22,4 +22,4 @@ class Health:
     brokers: int
     """How many brokers the cluster is known to have."""
     last_error: str = ""
-    """What failed last, and has not succeeded since; empty where nothing has."""
+    """Why it is not better; empty where nothing fails."""

@@ -26,6 +26,9 @@ __all__ = ["Link", "Role", "Wiring"]
 
 _log = logging.getLogger("felice.cluster")
 
+SLACK = 1.0
+"""Seconds that may pass between the end of all pauses and the next try, while a failing connection is still wanted."""
+
 
 class Role(Enum):
     """What a connection is for. Kafka answers one connection's requests in order, so a long poll holds up its own."""
@@ -85,6 +88,15 @@ class Link:
         if self.live is not None:
             return 0.0
         return max(0.0, self._not_before - self._wiring.clock.monotonic())
+
+    @property
+    def failing(self) -> FeliceError | None:
+        """Why there is no connection, while somebody wants one; None where nobody has for a while."""
+        if self.live is not None or self.last_error is None:
+            return None
+        # Who wants one comes back after a pause of their own.
+        forgotten = self._not_before + self._wiring.config.retry_backoff_max + SLACK
+        return self.last_error if self._attempt is not None or self._wiring.clock.monotonic() < forgotten else None
 
     @property
     def unused(self) -> bool:

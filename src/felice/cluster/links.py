@@ -57,8 +57,15 @@ class Links:
 
     @property
     def last_error(self) -> FeliceError | None:
-        """Why one of the links that have failed did; None where none has. From any thread."""
-        return next((link.last_error for link in list(self._links.values()) if link.last_error is not None), None)
+        """Why a broker of the cluster cannot be reached that somebody wants; None where all can. From any thread."""
+        links = list(self._links.items())
+        brokers = self._metadata.brokers
+        reached = {node_id for (node_id, _), link in links if link.live is not None}
+        for (node_id, _), link in links:
+            # Once there are brokers, the given addresses are none.
+            if node_id not in reached and (node_id in brokers or not brokers) and (error := link.failing) is not None:
+                return error
+        return None
 
     def name(self, node_id: int) -> str:
         """Return what to call a broker in errors."""

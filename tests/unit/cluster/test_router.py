@@ -21,6 +21,7 @@ from felice.errors import (
     ConnectError,
     ConnectionLost,
     DeadlineExceeded,
+    NetworkError,
     RequestTimeout,
     WireError,
 )
@@ -475,6 +476,39 @@ async def test_row_1_a_restarted_broker_is_used_again_and_health_tells(
     await cluster.ready(soon())
     assert (cluster.health.state, cluster.health.last_error) == ("up", "")
     assert told.of(ConnectionFailed)[0].retry_in > 0
+
+
+async def test_health_counts_what_is_wanted_and_cannot_be_reached(
+    brokers: list[ScriptedBroker], make_cluster: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a broker that was reached by another connection, or that nobody wants any more, or that has gone."""
+    cluster = make_cluster(brokers[0].address)
+    await cluster.ready(soon())
+
+    async def fails(role: Role) -> None:
+        with pytest.raises(NetworkError):
+            await cluster.send(3, OFFSETS, role=role, timeout=1)
+
+    await brokers[2].stop()
+    await fails(Role.FETCH)
+    assert cluster.health.state == "degraded"
+    assert "refused" in cluster.health.last_error
+    await brokers[2].start()
+    await cluster.send(3, MetadataRequest(topics=[]), role=Role.CONTROL, timeout=5)
+    assert (cluster.health.state, cluster.health.last_error) == ("up", "")
+
+    await brokers[2].stop()
+    await fails(Role.FETCH_SIDE)
+    assert cluster.health.state == "degraded"
+    with monkeypatch.context() as later:
+        later.setattr("felice.cluster.link.SLACK", -10.0)  # as if nobody had wanted it for a while
+        assert (cluster.health.state, cluster.health.last_error) == ("up", "")
+
+    await fails(Role.PRODUCE)
+    brokers[0].peers = brokers[:2]
+    cluster.request_refresh("a test")
+    await cluster._refresher.turn(soon())
+    assert (cluster.health.state, cluster.health.last_error) == ("up", "")
 
 
 async def test_row_50_a_dead_broker_is_tried_ever_more_seldom(make_cluster: Make, told: Told) -> None:
