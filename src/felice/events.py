@@ -110,6 +110,20 @@ class PartitionsAdded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TopicMissing(Event):
+    """A client has been waiting for this many seconds for a topic, or a partition (else -1), that is not there.
+
+    Told once; the wait goes on, to its deadline.
+    """
+
+    level = logging.WARNING
+    topic: str
+    partition: int
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveriesFailed(Event):
     """A batch of records failed and nobody had asked for its outcome."""
 

@@ -12,7 +12,8 @@ import pytest
 from felice import AsyncConsumer, AsyncProducer, Consumer, Producer
 from felice.broker import Broker
 from felice.cluster.router import Cluster
-from felice.errors import ClosedError, DeliveryError, UsageError
+from felice.errors import ClosedError, DeadlineExceeded, DeliveryError, UsageError
+from felice.events import Event, TopicMissing
 from scripted_broker import ScriptedBroker, topic
 
 
@@ -157,3 +158,35 @@ async def test_polls_that_find_something_give_other_tasks_their_turn(broker: Bro
             assert await reading.poll(0, 1)
         task.cancel()
     assert turns >= 100
+
+
+@pytest.mark.parametrize("kind", [Consumer, Producer])
+def test_a_wait_for_a_topic_that_is_not_there_is_told_once(
+    broker: Broker, kind: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before the wait's deadline, by one event that names the topic; the wait goes on, and may succeed."""
+    module = "felice.consumer.subscription" if kind is Consumer else "felice.producer.core"
+    monkeypatch.setattr(f"{module}.MISSING_TOLD", 0.05)
+    heard: list[TopicMissing] = []
+
+    def hear(event: Event) -> None:
+        if isinstance(event, TopicMissing):
+            heard.append(event)
+
+    if kind is Consumer:
+        with Consumer[Any, bytes](broker.bootstrap_servers, "parcels", listeners=[hear]) as reading:
+            assert not reading.poll(1)
+            broker.create_topic("parcels", 1)
+            with Producer[Any, Any](broker.bootstrap_servers) as other:
+                other.send("parcels", b"x")
+            assert reading.poll(10).values() == [b"x"]
+    else:
+        with Producer[Any, Any](broker.bootstrap_servers, listeners=[hear], delivery_timeout=20) as sending:
+            delivery = sending.send("parcels", b"x")
+            with pytest.raises(DeadlineExceeded):
+                delivery.result(3)
+            broker.create_topic("parcels", 1)
+            assert delivery.result(10).topic == "parcels"
+    (event,) = heard
+    assert (event.topic, event.partition) == ("parcels", -1)
+    assert "UNKNOWN_TOPIC_OR_PARTITION" in event.reason

@@ -18,12 +18,15 @@ from felice.config import ClientConfig
 from felice.errors import BrokerError, ErrorCode, FeliceError
 from felice.wire.messages.metadata import MetadataResponse
 
-__all__ = ["HOPELESS", "Refresher"]
+__all__ = ["HOPELESS", "MISSING_TOLD", "Refresher"]
 
 _log = logging.getLogger("felice.cluster")
 
 HOPELESS = frozenset({ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.TOPIC_AUTHORIZATION_FAILED})
 """Errors of a topic that waiting does not mend."""
+
+MISSING_TOLD = 5.0
+"""Seconds that somebody waits for a topic that is not there before that is told as an event."""
 
 Ask = Callable[[list[str], bool], Awaitable[MetadataResponse]]
 """Called with topics and whether to ask only the addresses the user gave."""

@@ -100,7 +100,7 @@ class Core(Generic[K, V]):
         self._fetcher = Fetcher(self._cluster, self.engine, config, self.clock, random, self._events, self.outbox)
         follow = Follow(self._fetcher.add, self._fetcher.place, self._fetcher.recreated)
         self._subscription = Subscription(
-            topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config.request_timeout
+            topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config, self._events
         )
         self._bell = self.engine.mailbox(self._fetcher.drain)
         self.polling = threading.Lock()

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from felice.clock import Clock
 from felice.cluster.metadata import TopicView
-from felice.cluster.refresher import HOPELESS
+from felice.cluster.refresher import HOPELESS, MISSING_TOLD
 from felice.cluster.router import Cluster
+from felice.config import ConsumerConfig
 from felice.consumer.outbox import Outbox
 from felice.consumer.shelf import Partition
 from felice.consumer.start import Starts
 from felice.errors import BrokerError, ErrorCode, FeliceError
+from felice.events import EventBus, TopicMissing
 from felice.types import TopicPartition
 from felice.wire.schema import ZERO_UUID
 
@@ -44,9 +46,10 @@ class Subscription:
         clock: Clock,
         outbox: Outbox,
         follow: Follow,
-        patience: float,
+        config: ConsumerConfig,
+        events: EventBus,
     ) -> None:
-        """Take what to read, and how many seconds a topic may be missing before the reader is told."""
+        """Take what to read, and whom to tell; the reader is told of a topic missing for `request_timeout`."""
         self._topics = frozenset(topics)
         self._named = tuple(partitions)
         self._starts = starts
@@ -54,10 +57,13 @@ class Subscription:
         self._clock = clock
         self._outbox = outbox
         self._follow = follow
-        self._patience = patience
+        self._client_id = config.client_id
+        self._patience = config.request_timeout
+        self._events = events
         self._counts: dict[str, int] = {}  # how many partitions of a topic there have been
         self._absent: set[str] = set()  # topics that were asked for and not there
         self._missing: dict[str | TopicPartition, float] = {}  # since when
+        self._mentioned: set[str | TopicPartition] = set()  # those that an event has told of
         self._told: dict[str | TopicPartition, FeliceError] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._unwatch: Callable[[], None] | None = None
@@ -130,6 +136,7 @@ class Subscription:
             error = self._problem(what)
             if error is None:
                 self._withdraw(what)
+                self._mentioned.discard(what)
                 continue
             since = self._missing.get(what, now)
             hopeless = isinstance(error, BrokerError) and error.code in HOPELESS and what not in self._missing
@@ -138,14 +145,27 @@ class Subscription:
                 self._outbox.announce(error)
                 self._told[what] = error
                 since = now  # the reader is told again, should it go on regardless
+                self._mentioned.add(what)
+            elif now - since >= MISSING_TOLD and what not in self._mentioned:
+                self._mention(what, now - since, error)
             missing[what] = since
-            due = min(due, since + self._patience)
+            due = min(due, since + (self._patience if what in self._mentioned else min(MISSING_TOLD, self._patience)))
         self._missing = missing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if missing:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, due - now), self._look_for_missing)
+
+    def _mention(self, what: str | TopicPartition, seconds: float, error: FeliceError) -> None:
+        """Tell that a topic or partition has been waited for, before the reader is given an error."""
+        self._mentioned.add(what)
+        topic, partition = what if isinstance(what, TopicPartition) else (what, -1)
+        self._events.emit(
+            TopicMissing(
+                client_id=self._client_id, topic=topic, partition=partition, seconds=seconds, reason=str(error)
+            )
+        )
 
     def _withdraw(self, what: str | TopicPartition) -> None:
         """Take back what the reader has not been told yet."""

@@ -14,12 +14,13 @@ from felice import native
 from felice.clock import Clock, SystemClock, check_timeout
 from felice.cluster.engine import Engine
 from felice.cluster.health import Health
+from felice.cluster.refresher import MISSING_TOLD
 from felice.cluster.router import Cluster
 from felice.config import ProducerConfig
 from felice.config.addresses import Addresses
 from felice.config.option import check_names
 from felice.errors import BrokerError, ClosedError, ConfigError, DeadlineExceeded, FeliceError, UsageError
-from felice.events import EventBus, Listener
+from felice.events import EventBus, Listener, TopicMissing
 from felice.producer.delivery import BulkDelivery
 from felice.producer.failures import Failures
 from felice.producer.intake import Intake
@@ -91,7 +92,8 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         self._sender: Sender | None = None
         self._starting: asyncio.Task[None] | None = None
         self._stage_timer: asyncio.TimerHandle | None = None
-        self._wanted: set[str] = set()
+        self._wanted: dict[str, float] = {}
+        """Topics that are asked for, since when; infinity once an event has told that they are missing."""
         engine.register(self)
 
     # -- on the engine ---------------------------------------------------------------------------------------------
@@ -169,16 +171,27 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
                 self._fail_staged(name, now, lambda _, error=refused: error)  # type: ignore[misc]
                 continue
             if name not in self._wanted:
-                self._wanted.add(name)
+                self._wanted[name] = now
                 cluster.want_topics([name])
+            elif now - self._wanted[name] >= MISSING_TOLD:
+                self._tell_missing(name, now - self._wanted[name])
             self._fail_staged(name, now - self.config.delivery_timeout, self._unknown_topic)
         waiting = set(self._staging.names())
         for name in [name for name in self._wanted if name not in waiting and self.topic(name) is None]:
-            self._wanted.remove(name)
+            del self._wanted[name]
             cluster.unwant([name])
         if waiting and self._stage_timer is None:
             period = min(max(self.config.delivery_timeout / 20, 0.01), 1.0)
             self._stage_timer = self._engine.loop.call_later(period, self._on_stage_timer)
+
+    def _tell_missing(self, name: str, seconds: float) -> None:
+        """Tell, once, that records wait for a topic."""
+        assert self._cluster is not None
+        self._wanted[name] = math.inf
+        reason = self._cluster.explain(name)
+        self._events.emit(
+            TopicMissing(client_id=self.config.client_id, topic=name, partition=-1, seconds=seconds, reason=reason)
+        )
 
     def _on_stage_timer(self) -> None:
         self._stage_timer = None
