@@ -434,6 +434,8 @@ def transactions_listed(asker: Asker) -> Any:
         ask(2, transactional_id_pattern=f"{shared}.*"),
         ask(2, transactional_id_pattern=""),
         ask(2, transactional_id_pattern="nobody"),
+        ask(2, transactional_id_pattern=r"\Atx-\pL*[[:alnum:]]+-[\d]\z"),
+        ask(2, transactional_id_pattern="(?=tx).*"),
         ask(2, transactional_id_pattern="("),
         ask(2, transactional_id_pattern="[a"),
         ask(2, transactional_id_pattern="a|b|*"),

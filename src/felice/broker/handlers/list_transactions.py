@@ -1,12 +1,13 @@
 """ListTransactions: the transactional IDs that a node coordinates (KIP-664, KIP-994, KIP-1152)."""
 
 import re
+from collections.abc import Callable
 
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
+from felice.broker.groups.topic_patterns import topic_pattern
 from felice.broker.refusal import Refused
 from felice.broker.transactions.transaction import State, Transaction
-from felice.errors import ErrorCode
 from felice.wire.messages.list_transactions import ListTransactionsRequest, ListTransactionsResponse
 
 __all__ = ["HANDLER"]
@@ -21,7 +22,7 @@ def _handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsRes
     )
     try:
         call.check_faults(None)
-        pattern = _compiled(request.transactional_id_pattern)
+        matches = _matcher(request.transactional_id_pattern)
     except Refused as refused:
         return ListTransactionsResponse(error_code=refused.code)
     now = call.cluster.clock.time_ms()
@@ -31,20 +32,21 @@ def _handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsRes
         )
         for found in call.cluster.transactions
         if _passes(found, request, now)
-        and (pattern is None or pattern.fullmatch(found.id))
+        and matches(found.id)
         and call.cluster.coordination.node_id(Kind.TRANSACTION, found.id) == call.node.id
     ]
     return response
 
 
-def _compiled(pattern: str | None) -> "re.Pattern[str] | None":
-    """Return the filter for transactional IDs; an empty one lets everything pass."""
+def _matcher(pattern: str | None) -> Callable[[str], object]:
+    """Return the filter for transactional IDs; an empty one lets everything pass, and what is not RE2's is refused."""
     if not pattern:
-        return None
+        return lambda transactional_id: True
+    as_topics = topic_pattern(pattern)
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise Refused(ErrorCode.INVALID_REGULAR_EXPRESSION, str(error)) from error
+        return re.compile(pattern).fullmatch
+    except re.error:  # what only RE2 can say is matched as in topics' names, whose characters IDs mostly have
+        return as_topics
 
 
 def _passes(found: Transaction, request: ListTransactionsRequest, now: int) -> bool:

@@ -116,19 +116,6 @@ class Transactions:
             return told
         return transaction.identity
 
-    def clear(self) -> None:
-        """Forget everything."""
-        for timer in self._timeouts.values():
-            timer.cancel()
-        for ending in self._endings.values():
-            ending.stop()
-        self._timeouts.clear()
-        self._endings.clear()
-        self._known.clear()
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-
     def _get(self, transactional_id: str) -> Transaction:
         """Return a transactional ID's transaction, or refuse."""
         if not transactional_id:
@@ -165,16 +152,16 @@ class Transactions:
 
     def _moved(self, index: int) -> None:
         """Go on with what waited for a coordinator."""
-        for transaction in self:
-            home = self._cluster.coordination.partition(Kind.TRANSACTION, transaction.id)
+        for transactional_id in (*self._endings, *self._timeouts):
+            home = self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id)
             if home.index != index or home.leader == NO_LEADER:
                 continue
-            ending = self._endings.get(transaction.id)
-            timeout = self._timeouts.get(transaction.id)
+            ending = self._endings.get(transactional_id)
+            timeout = self._timeouts.get(transactional_id)
             if ending is not None:
                 ending.advance()
             elif timeout is not None and timeout.due <= self._cluster.clock.monotonic():
-                self._timed_out(transaction)
+                self._timed_out(self._known[transactional_id])
 
     # --- what is forgotten ---
 
