@@ -400,7 +400,7 @@ class Broker(Inspection, Steering):
         for listener in self._listeners_of(node, may_be_gone=not refused):
             if refused:
                 listener.shut()
-            elif self._cluster.nodes[listener.node.id].up:
+            elif listener.node.id in self._cluster.alive_ids:
                 listener.open()
 
     def _disconnect(self, node: int | None, client_id: str | None, reset: bool) -> int:

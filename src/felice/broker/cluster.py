@@ -304,7 +304,11 @@ class Cluster:
                 )
             replicas = assigned(manual, self.nodes)
         else:
-            replicas = self._spread(partitions, replication_factor)
+            if partitions == DEFAULT:
+                partitions = self.settings.number("num.partitions")
+            if replication_factor == DEFAULT:
+                replication_factor = self.settings.number("default.replication.factor")
+            replicas = self.spread(partitions, replication_factor)
         return Plan(name, self._new_uuid(), replicas, settings)
 
     def create_topic(self, plan: Plan) -> Topic:
@@ -341,14 +345,10 @@ class Cluster:
         self._last_producer_id += 1
         return self._last_producer_id
 
-    def _spread(self, partitions: int, replication_factor: int) -> list[list[int]]:
-        """Return replicas for a new topic's partitions, the first led by the first node."""
-        if partitions == DEFAULT:
-            partitions = self.settings.number("num.partitions")
-        if replication_factor == DEFAULT:
-            replication_factor = self.settings.number("default.replication.factor")
+    def spread(self, partitions: int, replication_factor: int, *, first: int = 0) -> list[list[int]]:
+        """Return replicas for new partitions, over nodes and racks; `first` is the number of the first of them."""
         racks = {node.id: node.rack for node in self.nodes.values()}
-        return spread(sorted(racks), partitions, replication_factor, racks=racks, alive=self.alive_ids)
+        return spread(sorted(racks), partitions, replication_factor, first=first, racks=racks, alive=self.alive_ids)
 
     def _new_uuid(self) -> bytes:
         """Return 16 random bytes whose text does not look like an option, as Kafka makes topic IDs."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from felice.broker.call import Call, Handler
-from felice.broker.placement import MAX_PARTITIONS_AT_ONCE, check_replicas, spread
+from felice.broker.placement import MAX_PARTITIONS_AT_ONCE, check_replicas
 from felice.broker.refusal import Refused
 from felice.broker.topics import Topic
 from felice.errors import ErrorCode
@@ -56,7 +56,7 @@ def _replicas(call: Call, topic: Topic, asked: Asked) -> list[list[int]]:
     if added > MAX_PARTITIONS_AT_ONCE:
         raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR)
     if asked.assignments is None:
-        return spread(sorted(nodes), added, copies, first=there)
+        return call.cluster.spread(added, copies, first=there)
     if len(asked.assignments) != added:
         raise Refused(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"{added} partitions come, and {len(asked.assignments)} are assigned"
