@@ -282,6 +282,19 @@ def test_the_session_names_only_what_changed(broker: Broker) -> None:
         assert last.size < 100 < 1000 < first.size
 
 
+def test_a_consumer_that_is_closed_takes_its_session_along(broker: Broker) -> None:
+    """KIP-227: the broker's few slots are not kept by those who have gone; told beside a long poll, not behind it."""
+    nodes = broker._cluster.nodes.values()
+    with Consumer[Any, bytes](broker.bootstrap_servers, "letters", fetch_max_wait=30) as reading:
+        reading.ready()
+        fill(broker, "letters", 4, 1)
+        while not any(len(node.sessions) for node in nodes):
+            reading.poll(0.1)
+        started = time.monotonic()
+    assert time.monotonic() - started < 2
+    assert not any(len(node.sessions) for node in nodes)
+
+
 def test_a_topic_without_an_id_is_fetched_by_name(broker: Broker) -> None:
     """Version 13 and later go by ID; where one is not known the request goes as version 12."""
     fill(broker, "letters", 4, 1)

@@ -298,6 +298,11 @@ class Cluster:
             request, timeout=timeout, api=api, version_cap=version_cap, expect_response=expect_response
         )
 
+    def connected(self, node_id: int, role: Role) -> bool:
+        """Tell whether there is a connection to this broker for this role."""
+        link = self._links.find(node_id, role)
+        return link is not None and link.live is not None
+
     def tell(
         self,
         node_id: int,

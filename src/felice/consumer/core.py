@@ -160,7 +160,7 @@ class Core(Generic[K, V]):
 
     async def _shut(self, deadline: float) -> None:
         self._subscription.stop()
-        self._fetcher.close()
+        await self._fetcher.close(deadline)
         await self._cluster.close(deadline)
         self.engine.unregister(self)
 

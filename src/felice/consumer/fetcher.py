@@ -18,6 +18,7 @@ Non-obvious:
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,10 @@ __all__ = ["Fetcher"]
 
 SMALLEST_ASK = 16 * 1024
 """Bytes of room below which nothing is asked for until some is given back."""
+
+
+FAREWELL = 0.5
+"""Seconds that a close waits, at most, for brokers to forget what they remember of this consumer's fetches."""
 
 
 class Fetcher:
@@ -498,10 +503,15 @@ class Fetcher:
             if not future.done():
                 future.set_result(None)
 
-    def close(self) -> None:
-        """End the waits of others; the tasks end with the cluster's."""
+    async def close(self, deadline: float) -> None:
+        """End the waits of others and the sessions with brokers; the tasks end with the cluster's."""
         self._closed = True
         self._tell()
+        left = min(FAREWELL, deadline - self._clock.monotonic())
+        if self._sources and left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await asyncio.gather(*(source.end() for source in self._sources.values()))
 
     async def positioned(self, partitions: Sequence[TopicPartition] | None, deadline: float) -> None:
         """Wait until it is known where each of these, or all, are read from; raises DeadlineExceeded."""

@@ -27,6 +27,7 @@ LAST_NAMED = 12
 """The last version of Fetch that goes by names; from 13 on it goes by IDs."""
 
 MAX_EPOCH = 2**31 - 1
+LAST_EPOCH = -1
 
 _Topics = dict[tuple[str, bytes], list["Want"]]
 
@@ -133,6 +134,14 @@ class FetchSession:
         self._held = wanted
         return Step(self._id, self._epoch, changed, forgotten, cap)
 
+    def ending(self) -> Step | None:
+        """Return what to send so that the broker forgets the session (its last epoch is -1); None where it has none."""
+        if not self._id:
+            return None
+        step = Step(self._id, LAST_EPOCH, (), (), LAST_NAMED if self._named else None)
+        self.reset(forget=True)
+        return step
+
     def answered(self, session_id: int) -> None:
         """Take an answer without an error for the whole of it."""
         if session_id == 0:
@@ -158,7 +167,7 @@ def sessionless(wants: Iterable[Want]) -> Step:
     """Return what to send to fetch these partitions once, beside any session."""
     wanted = tuple(wants)
     named = any(want.topic_id == ZERO_UUID for want in wanted)
-    return Step(0, -1, wanted, (), LAST_NAMED if named else None)
+    return Step(0, LAST_EPOCH, wanted, (), LAST_NAMED if named else None)
 
 
 def _by_topic(wants: Iterable[Want]) -> _Topics:

@@ -36,6 +36,7 @@ from felice.errors import (
     ClosedError,
     DeadlineExceeded,
     ErrorCode,
+    FeliceError,
     NetworkError,
     UnsupportedVersion,
     WireError,
@@ -129,6 +130,7 @@ class Source:
         self._side_done = asyncio.Event()
         self._main_busy = False
         self._side_busy = False
+        self._ended = False
 
     def poke(self) -> None:
         """Have both lanes look whether there is something to do."""
@@ -136,7 +138,7 @@ class Source:
         self._side_bell.set()
 
     def _wanted(self) -> list[Partition]:
-        return self._pantry.wanted(tuple(self.partitions.values()))
+        return [] if self._ended else self._pantry.wanted(tuple(self.partitions.values()))
 
     async def run_main(self) -> None:
         """Work the main lane, until the client is closed."""
@@ -182,6 +184,18 @@ class Source:
                 self._side_busy = False
                 self._side_done.set()
             await self._rest(pause, self._side_bell)
+
+    async def end(self) -> None:
+        """Ask for nothing any more, and have the broker forget the session, which it keeps until it needs the room.
+
+        By way of the side lane's connection, because on the main one this would wait behind the long poll; and only
+        where that one stands, because nobody waits for a broker that is away.
+        """
+        self._ended = True
+        step = self.session.ending()
+        if step is not None and self._cluster.connected(self.node_id, Role.FETCH):
+            with suppress(FeliceError):
+                await self._ask(step, 0.0, 0, side=True)
 
     async def _rest(self, pause: float | None, bell: asyncio.Event) -> None:
         """Wait as `_fetch` says: so many seconds, or until there is room."""

@@ -53,6 +53,19 @@ def test_after_an_error_another_session_is_opened_and_the_old_one_named() -> Non
     assert session.step([want(0, 3)]).session_id == 0
 
 
+def test_a_session_that_ends_is_named_with_its_last_epoch() -> None:
+    """KIP-227: the broker forgets it then; where there is none, there is nothing to say."""
+    session = FetchSession()
+    assert session.ending() is None
+    session.step([want(0, 5)])
+    session.answered(7)
+    ending = session.ending()
+    assert ending is not None
+    assert (ending.session_id, ending.epoch, ending.wants, ending.forgotten) == (7, -1, (), ())
+    assert session.ending() is None
+    assert session.step([want(0, 5)]).session_id == 0
+
+
 def test_epochs_come_round_to_one() -> None:
     session = FetchSession()
     session.step([want(0, 1)])
