@@ -40,7 +40,14 @@ def produce(asker: Asker, *values: bytes, acks: int = -1, timeout_ms: int = 5000
 
 
 def fetch(
-    asker: Asker, offset: int, *, rack: str = "", version: int = 12, last_epoch: int = -1, max_wait_ms: int = 0
+    asker: Asker,
+    offset: int,
+    *,
+    rack: str = "",
+    version: int = 12,
+    last_epoch: int = -1,
+    max_wait_ms: int = 0,
+    isolation_level: int = 0,
 ) -> Any:
     """Read partition 0 of `letters`."""
     asked = FetchRequest.FetchPartition(
@@ -49,6 +56,7 @@ def fetch(
     request = FetchRequest(
         max_wait_ms=max_wait_ms,
         min_bytes=1,
+        isolation_level=isolation_level,
         rack_id=rack,
         topics=[FetchRequest.FetchTopic(topic="letters", partitions=[asked])],
     )
@@ -301,6 +309,39 @@ def test_producers_numbers_go_on_where_the_log_was_cut(make_broker: MakeBroker) 
     assert send(3) == (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, -1)
     assert send(0) == (0, 0)  # the first one is there already
     assert send(1) == (0, 1)
+    two.hang_up()
+
+
+def test_a_transaction_whose_end_was_cut_off_is_open_again(make_broker: MakeBroker) -> None:
+    """Readers of committed records see nothing of it, and everything before it; one that was aborted stays so."""
+    from confluent_kafka import Producer as Confluent
+
+    broker = make_broker(topics={"letters": 1}, nodes=2)
+    writer = Confluent({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": "writer"})
+    writer.init_transactions(20)
+    for value, end in ((b"a", writer.commit_transaction), (b"b", writer.abort_transaction)):
+        writer.begin_transaction()
+        writer.produce("letters", value)
+        writer.flush(20)
+        end(20)
+    writer.begin_transaction()
+    writer.produce("letters", b"c")
+    writer.flush(20)
+    broker.shrink_isr("letters", 0, 2)
+    writer.commit_transaction(20)
+    one, two = nodes_of(broker).values()
+
+    def committed(asker: Asker) -> tuple[int, int, list[tuple[int, int]]]:
+        found = fetch(asker, 0, isolation_level=1)
+        aborted = [(each.producer_id >= 0, each.first_offset) for each in found.aborted_transactions]
+        return found.high_watermark, found.last_stable_offset, aborted
+
+    assert committed(one) == (6, 6, [(True, 2)])
+    assert committed(two) == (5, 4, [(True, 2)])  # the follower that lags does not know of the end
+    one.hang_up()
+    broker.stop(1)
+    broker.elect_leader("letters", 0, unclean=True)
+    assert committed(two) == (5, 4, [(True, 2)])
     two.hang_up()
 
 
