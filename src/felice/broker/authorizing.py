@@ -17,7 +17,7 @@ def check_authorizer(call: Call) -> None:
         raise Refused(ErrorCode.SECURITY_DISABLED, "no authorizer is configured")
 
 
-def check_numbers(asked: Acl | AclFilter) -> None:
-    """Hang up on the number that stands for what is not known, as Kafka does."""
-    if UNKNOWN in (asked.resource_type, asked.pattern_type, asked.operation, asked.permission):
+def check_numbers(call: Call, asked: Acl | AclFilter) -> None:
+    """Hang up on the number that stands for what is not known, as Kafka does, unless a fault answers anyway."""
+    if not call.error() and UNKNOWN in (asked.resource_type, asked.pattern_type, asked.operation, asked.permission):
         raise Hangup("an entry or filter has a part that says of itself that nobody knows it")

@@ -25,7 +25,7 @@ def _handle(call: Call, request: CreateAclsRequest) -> CreateAclsResponse:
         for creation in request.creations
     ]
     for acl in acls:
-        check_numbers(acl)
+        check_numbers(call, acl)
     return CreateAclsResponse(results=[_create(call, acl) for acl in acls])
 
 

@@ -28,7 +28,7 @@ def _handle(call: Call, request: DeleteAclsRequest) -> DeleteAclsResponse:
         for asked in request.filters
     ]
     for wanted in filters:
-        check_numbers(wanted)
+        check_numbers(call, wanted)
     found: list[Acl] = []
     results = [_find(call, wanted, found) for wanted in filters]
     call.cluster.acls.remove(found)

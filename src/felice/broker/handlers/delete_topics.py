@@ -23,6 +23,7 @@ def _handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
     results = []
     for name, topic_id in dict.fromkeys((state.name, state.topic_id) for state in asked):
         try:
+            call.check_faults(_name(call, name, topic_id))
             if (name, topic_id) in twice:
                 raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
             results.append(_delete(call, name, topic_id))
@@ -40,7 +41,6 @@ def _delete(call: Call, name: str | None, topic_id: bytes) -> Result:
     if name is None and topic_id == ZERO_UUID:
         raise Refused(ErrorCode.INVALID_REQUEST, "neither a name nor an ID is given")
     topic = cluster.topic_by_id(topic_id) if name is None else cluster.topic(name)
-    call.check_faults(topic.name)
     if not cluster.settings.flag("delete.topic.enable"):
         raise Refused(ErrorCode.TOPIC_DELETION_DISABLED)
     cluster.delete_topic(topic)
@@ -55,10 +55,15 @@ def _asked(request: DeleteTopicsRequest) -> list[State]:
 def _partitions(call: Call, request: DeleteTopicsRequest) -> Iterable[tuple[str, int]]:
     """Give the topics' first partitions."""
     for state in _asked(request):
-        topic = call.cluster.topics_by_id.get(state.topic_id)
-        name = topic.name if topic is not None else state.name
+        name = _name(call, state.name, state.topic_id)
         if name is not None:
             yield name, 0
+
+
+def _name(call: Call, name: str | None, topic_id: bytes) -> str | None:
+    """Return the name of the topic that is meant, or None where nobody knows it."""
+    topic = call.cluster.topics_by_id.get(topic_id)
+    return name if topic is None else topic.name
 
 
 HANDLER = Handler(_handle, _partitions)

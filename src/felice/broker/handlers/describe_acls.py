@@ -20,7 +20,7 @@ def _handle(call: Call, request: DescribeAclsRequest) -> DescribeAclsResponse:
         request.operation,
         request.permission_type,
     )
-    check_numbers(wanted)
+    check_numbers(call, wanted)
     try:
         check_authorizer(call)
     except Refused as refused:

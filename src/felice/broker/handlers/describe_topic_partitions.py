@@ -25,7 +25,8 @@ def _handle(call: Call, request: DescribeTopicPartitionsRequest) -> DescribeTopi
     cursor = request.cursor
     names = sorted(asked or call.cluster.topics)
     if cursor is not None:
-        if cursor.partition_index < 0 or (asked and cursor.topic_name not in asked):
+        strange = cursor.partition_index < 0 or (asked and cursor.topic_name not in asked)
+        if strange and not call.error():
             return DescribeTopicPartitionsResponse(
                 topics=[Described(error_code=ErrorCode.INVALID_REQUEST, name=name) for name in asked]
             )
