@@ -18,12 +18,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from felice.broker.groups import consumer_classic, consumer_log
+from felice.broker.groups import consumer_claims, consumer_classic, consumer_log
 from felice.broker.groups.assignors import allowed_assignors
 from felice.broker.groups.consumer_member import AWAY, ConsumerMember, Entry, MemberState
 from felice.broker.groups.consumer_patterns import PatternChange, Patterns
 from felice.broker.groups.consumer_reconciliation import Reported, reconcile
-from felice.broker.groups.consumer_target import Target
+from felice.broker.groups.consumer_target import Target, look_at
 from felice.broker.groups.consumer_timers import Timers, Wait
 from felice.broker.groups.downgrade import downgrade, may_downgrade
 from felice.broker.groups.group import CheckPartition, Claim, Group, Record
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 __all__ = ["ConsumerGroup"]
 
 FIRST_EPOCH = 1
-
-EPOCHS_FROM = 9
-"""The version of OffsetCommit from which on it has the member's epoch."""
 
 
 class ConsumerGroup(Group):
@@ -147,40 +144,14 @@ class ConsumerGroup(Group):
     # --- who may do what ---
 
     def check_commit(self, claim: Claim, *, transactional: bool, version: int) -> CheckPartition | None:
-        """Let members commit what they have: from an older epoch too, if they had it then already (KIP-1251)."""
-        if claim.epoch < 0 and not self.members:
-            return None
-        if transactional and claim == Claim():
-            return None
-        member = self.members.get(claim.member_id)
-        if member is None:
-            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
-        if not transactional and member.classic is None and version < EPOCHS_FROM:
-            raise Refused(ErrorCode.UNSUPPORTED_VERSION)
-        if claim.epoch == member.epoch:
-            return None
-        if claim.epoch > member.epoch:
-            raise Refused(_stale(member))
-        return partial(self._check_assigned, member, claim.epoch)
-
-    def _check_assigned(self, member: ConsumerMember, epoch: int, topic: str, index: int) -> None:
-        """Refuse a partition that the member did not have in this epoch."""
-        found = self.cluster.topics.get(topic)
-        since = None if found is None else member.assigned_in(found.id, index)
-        if since is None or epoch < since:
-            raise Refused(_stale(member))
+        """Let members commit what they have."""
+        return consumer_claims.check_commit(
+            claim, self.members, self.cluster.topics, transactional=transactional, version=version
+        )
 
     def check_fetch(self, member_id: str | None, epoch: int) -> None:
         """Let members of the present epoch fetch, and everybody who does not say that it is a member."""
-        if member_id is None:
-            if epoch < 0:
-                return
-            raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "an epoch without a member")
-        member = self.members.get(member_id)
-        if member is None:
-            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
-        if epoch != member.epoch:
-            raise Refused(_stale(member))
+        consumer_claims.check_fetch(self.members, member_id, epoch)
 
     def check_offset_delete(self) -> None:
         """Let everybody delete offsets, if no member reads the topic."""
@@ -323,7 +294,7 @@ class ConsumerGroup(Group):
 
     def epoch_record(self) -> Record:
         """Return the record of the group's epoch. Any number will do that differs where the topics do (KIP-1101)."""
-        digest = hashlib.blake2b(repr(self._look).encode(), digest_size=8).digest()
+        digest = hashlib.blake2b(repr(self._look).encode(), digest_size=8).digest() if self._look else b""
         return consumer_log.epoch_record(self.id, self.epoch, int.from_bytes(digest, signed=True))
 
     def look(self) -> None:
@@ -331,20 +302,9 @@ class ConsumerGroup(Group):
         self._look = self._look_at_topics()
 
     def _look_at_topics(self) -> tuple[object, ...]:
-        """Return all that matters of topics that members read: their IDs, partitions and racks."""
-        nodes, topics = self.cluster.nodes, self.cluster.topics
+        """Return all that matters of topics that members read."""
         names = frozenset[str]().union(*map(self.topics_of, self.members.values()))
-        return tuple(
-            (
-                name,
-                topics[name].id,
-                tuple(
-                    tuple(nodes[node].rack for node in partition.replicas if node in nodes)
-                    for partition in topics[name].partitions
-                ),
-            )
-            for name in sorted(names & topics.keys())
-        )
+        return look_at(names, self.cluster.topics, self.cluster.nodes)
 
     def _aim(self) -> list[Record]:
         """Compute a new target where the group has changed, but not too often; return its records (KIP-1263)."""
@@ -497,8 +457,3 @@ class ConsumerGroup(Group):
     def removed(self) -> None:
         """Let nothing happen any more."""
         self.timers.clear()
-
-
-def _stale(member: ConsumerMember) -> ErrorCode:
-    """Return the code for a wrong epoch, by the member's protocol."""
-    return ErrorCode.STALE_MEMBER_EPOCH if member.classic is None else ErrorCode.ILLEGAL_GENERATION

@@ -12,6 +12,7 @@ from felice.wire.messages.consumer_group_records import (
     ConsumerGroupMemberMetadataValue,
     ConsumerGroupMetadataKey,
     ConsumerGroupMetadataValue,
+    ConsumerGroupPartitionMetadataKey,
     ConsumerGroupRegularExpressionKey,
     ConsumerGroupRegularExpressionValue,
     ConsumerGroupTargetAssignmentMemberKey,
@@ -130,6 +131,7 @@ def group_tombstones(group_id: str, member_ids: Collection[str], patterns: Itera
         (ConsumerGroupTargetAssignmentMetadataKey(group_id=group_id).pack(), None),
         *((ConsumerGroupMemberMetadataKey(group_id=group_id, member_id=one).pack(), None) for one in member_ids),
         *(pattern_tombstone(group_id, pattern) for pattern in patterns),
+        (ConsumerGroupPartitionMetadataKey(group_id=group_id).pack(), None),  # Older brokers wrote one.
         (ConsumerGroupMetadataKey(group_id=group_id).pack(), None),
     ]
 

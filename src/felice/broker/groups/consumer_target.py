@@ -7,9 +7,10 @@ from felice.broker.groups.assignors import ASSIGNORS, Assignment, Subscriber
 from felice.broker.groups.consumer_member import ConsumerMember
 from felice.broker.groups.group import Record
 from felice.broker.java import bucket
+from felice.broker.node import Node
 from felice.broker.topics import Topic
 
-__all__ = ["Target"]
+__all__ = ["Target", "look_at"]
 
 NOTHING: Assignment = {}
 
@@ -75,3 +76,19 @@ def _table_size(members: int) -> int:
     while members > size * 3 // 4:
         size *= 2
     return size
+
+
+def look_at(names: Collection[str], topics: Mapping[str, Topic], nodes: Mapping[int, Node]) -> tuple[object, ...]:
+    """Return all that an assignment depends on of topics that exist: their IDs, and their partitions' racks."""
+    return tuple(
+        (
+            name,
+            topics[name].id,
+            tuple(
+                tuple(nodes[node].rack for node in partition.replicas if node in nodes)
+                for partition in topics[name].partitions
+            ),
+        )
+        for name in sorted(names)
+        if name in topics
+    )
