@@ -71,7 +71,7 @@ class ClassicGroup(Group):
     @property
     def state(self) -> str:
         """The state by Kafka's name."""
-        return self.phase
+        return self.phase.value
 
     @property
     def protocol_type(self) -> str:
