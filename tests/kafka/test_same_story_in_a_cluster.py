@@ -14,6 +14,7 @@ from test_same_answers_in_a_cluster import our_cluster
 
 from asking import PATIENCE, SILENCE, Asker, batch, comparable, new_run
 from felice.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest as Reassign
+from felice.wire.messages.create_partitions import CreatePartitionsRequest
 from felice.wire.messages.create_topics import CreateTopicsRequest
 from felice.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
 from felice.wire.messages.elect_leaders import ElectLeadersRequest
@@ -107,6 +108,25 @@ class Side(NamedTuple):
             )["topics"]
             for epoch in range(4)
         ]
+
+    def create(self, replicas: list[list[int]], factor: int = -1) -> Any:
+        """Ask whether a topic could be created."""
+        assigned = [
+            CreateTopicsRequest.CreatableReplicaAssignment(partition_index=index, broker_ids=nodes)
+            for index, nodes in enumerate(replicas)
+        ]
+        asked = CreateTopicsRequest.CreatableTopic(
+            name=new_run(), num_partitions=-1, replication_factor=factor, assignments=assigned
+        )
+        topic = self.nodes[1].ask(CreateTopicsRequest(topics=[asked], validate_only=True), 7).topics[0]
+        return topic.error_code, topic.replication_factor
+
+    def grow(self, kind: str, replicas: list[int]) -> Any:
+        """Ask whether a topic could have one more partition."""
+        added = CreatePartitionsRequest.CreatePartitionsAssignment(broker_ids=replicas)
+        topic = CreatePartitionsRequest.CreatePartitionsTopic(name=self.names[kind], count=2, assignments=[added])
+        answer = self.nodes[1].ask(CreatePartitionsRequest(topics=[topic], timeout_ms=5000, validate_only=True), 3)
+        return comparable(answer.results)
 
     def partitions(self, nodes: tuple[int, ...], versions: tuple[int, ...] = (12,)) -> Any:
         """Ask these nodes for all topics' partitions."""
@@ -221,6 +241,14 @@ def story(side: Side) -> Iterator[tuple[str, Any]]:
             side.ends(3, "loose"),
             side.produce(3, "three"),
             side.produce(1, "three", version=10),
+        ],
+    )
+    yield (
+        "new partitions",
+        [
+            [side.create(replicas) for replicas in ([[2]], [[2, 3]], [[3], [2]], [[9]])],
+            [side.create([], factor) for factor in (1, 3, 4)],
+            [side.grow("alone", replicas) for replicas in ([2], [3], [9])],
         ],
     )
     yield "elections", [side.elect(kind, how) for kind in ("three", "alone", "pair", "no-such") for how in (0, 1, 2)]

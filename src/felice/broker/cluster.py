@@ -303,6 +303,8 @@ class Cluster:
                     ErrorCode.INVALID_REQUEST, "with replicas assigned by hand, the numbers of both must be -1"
                 )
             replicas = assigned(manual, self.nodes)
+            for index, nodes in enumerate(replicas):
+                self.check_some_up(index, nodes)
         else:
             if partitions == DEFAULT:
                 partitions = self.settings.number("num.partitions")
@@ -349,6 +351,11 @@ class Cluster:
         """Return replicas for new partitions, over nodes and racks; `first` is the number of the first of them."""
         racks = {node.id: node.rack for node in self.nodes.values()}
         return spread(sorted(racks), partitions, replication_factor, first=first, racks=racks, alive=self.alive_ids)
+
+    def check_some_up(self, index: int, replicas: Iterable[int]) -> None:
+        """Refuse with INVALID_REPLICA_ASSIGNMENT a new partition that nobody could lead."""
+        if self.alive_ids.isdisjoint(replicas):
+            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"all nodes chosen for partition {index} are down")
 
     def _new_uuid(self) -> bytes:
         """Return 16 random bytes whose text does not look like an option, as Kafka makes topic IDs."""

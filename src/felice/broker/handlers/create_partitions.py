@@ -64,6 +64,7 @@ def _replicas(call: Call, topic: Topic, asked: Asked) -> list[list[int]]:
     replicas = [assignment.broker_ids for assignment in asked.assignments]
     for index, some in enumerate(replicas, there):
         check_replicas(some, nodes, f"partition {index}", as_many_as=copies)
+        call.cluster.check_some_up(index, some)
     return replicas
 
 
