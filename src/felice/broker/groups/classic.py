@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from felice.broker.clock import Timer
 from felice.broker.groups import joining, membership
+from felice.broker.groups.classic_log import logged, members_of
 from felice.broker.groups.group import CheckPartition, Claim, Group, Record
 from felice.broker.groups.joining import Applicant
 from felice.broker.groups.member import Member
+from felice.broker.groups.member_sessions import FIRST_JOIN_TIMEOUT, MemberSessions
 from felice.broker.groups.offsets import Committed, Offsets
 from felice.broker.groups.offsets_log import group_record, group_tombstone
 from felice.broker.groups.phase import Phase
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
     from felice.broker.groups.groups import Groups
 
 __all__ = ["ClassicGroup"]
-
-FIRST_JOIN_TIMEOUT = 300.0
-"""Seconds for which a new member, who knows no ID to send heartbeats with, may wait for its first generation."""
 
 
 class ClassicGroup(Group):
@@ -59,6 +58,7 @@ class ClassicGroup(Group):
         """The protocol of the present generation."""
         self.roster = Roster()
         self._topics: frozenset[str] | None = None
+        self._sessions = MemberSessions(self.clock, self._lose, self._withdraw)
         self._written: GroupMetadataValue | None = None
         self._initial = False
         """Whether the generation that is being prepared comes after none with members."""
@@ -179,39 +179,25 @@ class ClassicGroup(Group):
         if member is not None and self.phase in (Phase.STABLE, Phase.PREPARING):
             self.keep_alive(member)
 
-    def keep_alive(self, member: Member, seconds: float | None = None) -> None:
-        """Begin a member's session anew.
-
-        Most sessions are begun anew before they end. So the timer of the one before is kept where it rings no later,
-        and then looks for itself how much time there is by now.
-        """
-        seconds = member.session_timeout / 1000 if seconds is None else seconds
-        member.deadline = self.clock.monotonic() + seconds
-        if member.session is not None and member.session.due > member.deadline:
-            member.end_session()
-        if member.session is None:
-            member.session = self.clock.call_later(seconds, self._session_over, member)
+    def keep_alive(self, member: Member) -> None:
+        """Begin a member's session anew."""
+        self._sessions.renew(member)
 
     def invite(self, member_id: str, session_timeout: int) -> None:
         """Hand out a member ID, to be used within the session's timeout (KIP-394)."""
         self.roster.invited.add(member_id)
-        self.clock.call_later(session_timeout / 1000, self._invitation_over, member_id)
+        self._sessions.invite(member_id, session_timeout)
 
-    def _invitation_over(self, member_id: str) -> None:
-        """Withdraw an ID that nobody joined with."""
+    def _withdraw(self, member_id: str) -> None:
+        """Take an ID back, if nobody joined with it."""
         if member_id in self.roster.invited and self.phase is not Phase.DEAD:
             self.roster.remove(member_id)
             self.complete_if_all_joined()
 
-    def _session_over(self, member: Member) -> None:
+    def _lose(self, member: Member) -> None:
         """Remove a member that was not heard of for too long."""
-        member.session = None
-        left = member.deadline - self.clock.monotonic()
-        if left > 0:
-            member.session = self.clock.call_later(left, self._session_over, member)
-        elif not member.is_excused:
-            self.remove(member)
-            self.members_left()
+        self.remove(member)
+        self.members_left()
 
     # --- members ---
 
@@ -222,7 +208,7 @@ class ClassicGroup(Group):
         if not self.roster:
             self.type = protocol_type
         self.roster.add(member)
-        self.keep_alive(member, FIRST_JOIN_TIMEOUT)
+        self._sessions.renew(member, FIRST_JOIN_TIMEOUT)
 
     def remove(self, member: Member) -> None:
         """Take a member out; if its request waits, it hears that it is unknown."""
@@ -358,6 +344,7 @@ class ClassicGroup(Group):
     def assign(self, assignments: Mapping[str, bytes]) -> None:
         """Take the leader's word for who gets what, and tell all that wait for it."""
         self.write(assignments)
+        self._topics = self._read_subscriptions()
         for member in self.roster:
             member.assignment = assignments.get(member.id, b"")
             self._answer_sync(member)
@@ -388,15 +375,7 @@ class ClassicGroup(Group):
 
     def write(self, assignments: Mapping[str, bytes]) -> None:
         """Write down the members of the present generation, with what they are assigned."""
-        protocol = self.protocol or ""
-        self._written = GroupMetadataValue(
-            protocol_type=self.protocol_type,
-            generation=self.generation,
-            protocol=self.protocol,
-            leader=self.roster.leader,
-            current_state_timestamp=self.since,
-            members=[member.record(protocol, assignments.get(member.id, b"")) for member in self.roster],
-        )
+        self._written = logged(self, assignments)
         self.groups.write(self.id, [group_record(self.id, self._written)])
 
     def tombstones(self) -> Collection[Record]:
@@ -437,19 +416,8 @@ class ClassicGroup(Group):
         """Become what a record says."""
         self._written = value
         self.generation, self.type, self.protocol = value.generation, value.protocol_type or None, value.protocol
-        for known in value.members:
-            self.roster.add(
-                Member(
-                    known.member_id,
-                    known.group_instance_id,
-                    client_id=known.client_id,
-                    client_host=known.client_host,
-                    rebalance_timeout=known.rebalance_timeout,
-                    session_timeout=known.session_timeout,
-                    protocols={value.protocol or "": known.subscription},
-                    assignment=known.assignment,
-                )
-            )
+        for member in members_of(value):
+            self.roster.add(member)
         self.roster.leader = value.leader
         self.phase = Phase.STABLE if self.roster else Phase.EMPTY
         self.since = value.current_state_timestamp

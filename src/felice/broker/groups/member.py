@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from felice.broker.clock import Timer
 from felice.broker.groups.waiting import WaitingJoin, WaitingSync
-from felice.wire.messages.offsets_topic import GroupMetadataValue
 
 __all__ = ["Member"]
 
@@ -69,16 +68,3 @@ class Member:
         if self.session is not None:
             self.session.cancel()
             self.session = None
-
-    def record(self, protocol: str, assignment: bytes) -> GroupMetadataValue.MemberMetadata:
-        """Return what the group's record says of it."""
-        return GroupMetadataValue.MemberMetadata(
-            member_id=self.id,
-            group_instance_id=self.instance_id,
-            client_id=self.client_id,
-            client_host=self.client_host,
-            rebalance_timeout=self.rebalance_timeout,
-            session_timeout=self.session_timeout,
-            subscription=self.protocols.get(protocol, b""),
-            assignment=assignment,
-        )
