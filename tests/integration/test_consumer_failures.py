@@ -21,7 +21,7 @@ from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsRes
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
 from felice.wire.records import Codec
 from plain_produce import produce
-from scripted_broker import HANG_UP, ScriptedBroker, topic
+from scripted_broker import HANG_UP, SILENCE, ScriptedBroker, topic
 from wire_batches import batch, compacted
 
 LETTERS_0 = TopicPartition("letters", 0)
@@ -535,6 +535,23 @@ async def test_a_broker_that_refuses_a_first_request_is_connected_to_again() -> 
             await server.wait_for(ApiVersionsRequest, asked + 4)
             log.pieces = {0: batch(0, [b"all the same"])}
             assert (await reading.poll(5)).values() == [b"all the same"]
+
+
+async def test_a_broker_that_does_not_answer_holds_up_no_lookup_at_another() -> None:
+    """Where to begin is asked of each leader for itself: a seek at one takes effect while another one is frozen."""
+    async with ScriptedBroker(1) as well, ScriptedBroker(2) as frozen:
+        well.peers = frozen.peers = [well, frozen]
+        log = Log(well)
+        log.end = 0
+        well.topics["letters"] = frozen.topics["letters"] = topic("letters", 1, 2, epoch=3)
+        frozen.on(ListOffsetsRequest, lambda _request, _header: SILENCE)
+        log.pieces = {0: batch(0, [b"read"])}
+        async with AsyncConsumer[Any, bytes](well.address, "letters", start="latest", **FAST) as reading:
+            assert (await reading.poll(5)).values() == [b"read"]
+            await frozen.wait_for(ListOffsetsRequest)
+            log.end, log.pieces = 7, {7: batch(7, [b"sought"])}
+            await reading.seek(LETTERS_0, "latest")
+            assert (await reading.poll(5)).values() == [b"sought"]
 
 
 async def test_14_an_answer_that_lies_about_its_batches_harms_nobody() -> None:

@@ -85,7 +85,7 @@ class Fetcher:
         self.budget = Budget(config.buffer_bytes)
         self.lookup = Lookup(cluster, config, clock, random)
         findings = Findings(self._begin, self._jump, self._again, self._fail)
-        self.finder = Finder(self.lookup, config, clock, random, events, findings)
+        self.finder = Finder(self.lookup, config, clock, random, events, findings, self.spawn)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task of this consumer's; where it dies, the reader must not wait for ever."""

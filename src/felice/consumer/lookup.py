@@ -1,7 +1,7 @@
 """Asking brokers for offsets: the ends of partitions, and offsets at a time. Runs on the engine."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from felice.cluster.link import Role
 from felice.cluster.router import Cluster
 from felice.config import ConsumerConfig
 from felice.error_codes import ErrorCode, traits
-from felice.errors import BrokerError, DeadlineExceeded, FeliceError, NetworkError, WireError
+from felice.errors import BrokerError, DeadlineExceeded, FeliceError, NetworkError, UnsupportedVersion, WireError
 from felice.types import TopicPartition
 from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
@@ -72,6 +72,14 @@ class Lookup:
         finally:
             self._cluster.unwant(topics)
 
+    def by_leader(self, tps: Iterable[TopicPartition]) -> Iterable[list[TopicPartition]]:
+        """Return partitions by the broker that leads them, as far as that is known."""
+        leaders: dict[int, list[TopicPartition]] = {}
+        for tp in tps:
+            view = self._cluster.metadata.leader(tp.topic, tp.partition)
+            leaders.setdefault(view.leader if view is not None else -1, []).append(tp)
+        return leaders.values()
+
     async def round(self, wanted: Mapping[TopicPartition, int], timeout: float) -> Answers:
         """Ask each leader once, all at the same time; ClosedError once the client is closed."""
         self._cluster.check()
@@ -116,6 +124,8 @@ class Lookup:
         except (NetworkError, DeadlineExceeded, WireError) as error:
             failure = error if error.retriable else FeliceError(str(error), retriable=True)
             return {}, dict.fromkeys(wanted, failure)
+        except UnsupportedVersion as error:
+            return {}, dict.fromkeys(wanted, error)
         return self._sort(answer, wanted)
 
     def _sort(self, answer: ListOffsetsResponse, wanted: Mapping[TopicPartition, object]) -> Answers:
