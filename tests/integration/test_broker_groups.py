@@ -99,6 +99,7 @@ def kafka_python(broker: Broker, **settings: Any) -> Iterator[Any]:
         heartbeat_interval_ms=100,
         **settings,
     )
+    consumer.partitions_for_topic(TOPIC)  # a leader that does not know the topic yet assigns nothing
     with polled(lambda: consumer.poll(50), consumer.close):
         yield consumer
 
@@ -170,6 +171,10 @@ def test_three_members_share_partitions_and_commit_what_they_read(client: str, b
         broker.wait_until(lambda: all_committed(broker, 10), 20)
     broker.wait_until(lambda: broker.groups[GROUP].state == "Empty")
     assert broker.groups[GROUP].members == ()
+    fill(broker, 3)
+    assert broker.lag(GROUP) == {(TOPIC, index): 3 for index in range(PARTITIONS)}
+    with pytest.raises(KeyError, match="nobody"):
+        broker.lag("nobody")
 
 
 def test_members_of_different_clients_are_in_one_group(broker: Broker):

@@ -79,6 +79,23 @@ class Inspection(ABC):
         """The groups by ID: their states, members, and committed offsets."""
         return self._run(lambda: {group.id: group.view() for group in self._cluster.groups})
 
+    def lag(self, group: str) -> dict[tuple[str, int], int]:
+        """Return how many offsets a group is behind, by topic and partition; raise `KeyError` where there is no group.
+
+        Only partitions of which something is committed are there.
+        """
+
+        def measure() -> dict[tuple[str, int], int]:
+            found = self._cluster.groups.find(group)
+            if found is None:
+                raise KeyError(group)
+            return {
+                (topic, index): self._cluster.partition(topic, index).log.end_offset - committed.offset
+                for topic, index, committed in found.offsets
+            }
+
+        return self._run(measure)
+
     @property
     def transactions(self) -> "dict[str, TransactionView]":
         """The transactional IDs that are known, with their producers and what is open."""
