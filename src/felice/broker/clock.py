@@ -130,10 +130,12 @@ class BrokerClock:
     def _ring(self) -> None:
         """Make all calls that are due."""
         self._alarm = None
-        while self._timers and self._timers[0][0] <= self.monotonic():
-            self._fire()
-        self._arm()
-        self._tell()
+        try:
+            while self._timers and self._timers[0][0] <= self.monotonic():
+                self._fire()
+        finally:  # One that fails does not stop the others.
+            self._arm()
+            self._tell()
 
     def _arm(self) -> None:
         """Have the loop ring when the next timer is due; cancelled ones are dropped when they come to the front."""

@@ -6,8 +6,11 @@ from felice.broker.refusal import Hangup
 
 __all__ = ["Inbox"]
 
-FIRST_BLOCK = 1024 * 1024
+FIRST_BLOCK = 64 * 1024
 """A large frame gets memory as it comes, and no more than this for having announced itself."""
+
+GROWTH = 4
+"""How many times as much as has come a frame has room for, when its room was used up."""
 
 _size = struct.Struct(">i").unpack_from
 
@@ -36,7 +39,7 @@ class Inbox:
         if frame is None:
             return self._scratch[:]
         if self._filled == len(frame):
-            frame.extend(bytes(min(len(frame), self._wanted - len(frame))))
+            frame.extend(bytes(min((GROWTH - 1) * len(frame), self._wanted - len(frame))))
         return memoryview(frame)[self._filled :]
 
     def arrived(self, count: int) -> list[bytes | bytearray]:

@@ -122,9 +122,8 @@ class RequestLog:
                 )
                 if len(found) >= count:
                     return found[count - 1]
-                with self._changed:
-                    if not self._changed.wait_for(lambda: self._news != news, deadline - time.monotonic()):  # noqa: B023
-                        raise TimeoutError(self._in_vain(api, timeout, count, len(found), after))
+                if not self._wait_for_news(news, deadline - time.monotonic()):
+                    raise TimeoutError(self._in_vain(api, timeout, count, len(found), after))
         finally:
             with self._changed:
                 self._waiting -= 1
@@ -154,6 +153,11 @@ class RequestLog:
             self._seen.clear()
             self._heavy.clear()
             self._held = self.count = 0
+
+    def _wait_for_news(self, known: int, timeout: float) -> bool:
+        """Wait until there is more news than is known; tell whether there is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._news != known, timeout)
 
     def _in_vain(self, api: str | None, timeout: float, count: int, found: int, after: int) -> str:
         """Say what came instead of what was waited for."""

@@ -24,28 +24,32 @@ def _handle(call: Call, request: CreatePartitionsRequest) -> CreatePartitionsRes
     """Let topics grow, each by itself, or only check; one that is named twice is refused once."""
     times = Counter(asked.name for asked in request.topics)
     first = {asked.name: asked for asked in reversed(request.topics)}
-    return CreatePartitionsResponse(
-        results=[_grow(call, first[name], times[name] > 1, request.validate_only) for name in times]
-    )
+    response = CreatePartitionsResponse()
+    room = MAX_PARTITIONS_AT_ONCE
+    for name, count in times.items():
+        grown, result = _grow(call, first[name], room, count > 1, request.validate_only)
+        room -= grown
+        response.results.append(result)
+    return response
 
 
-def _grow(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Result:
-    """Let one topic grow."""
+def _grow(call: Call, asked: Asked, room: int, twice: bool, validate_only: bool) -> tuple[int, Result]:
+    """Let one topic grow by no more than there is room for; return by how many partitions."""
     try:
         call.check_faults(asked.name)
         if twice:
             raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
         topic = call.cluster.topic(asked.name)
-        replicas = _replicas(call, topic, asked)
+        replicas = _replicas(call, topic, asked, room)
     except Refused as refused:
         message = None if refused.code in WORDLESS else refused.message or refused.code.name
-        return Result(name=asked.name, error_code=refused.code, error_message=message)
+        return 0, Result(name=asked.name, error_code=refused.code, error_message=message)
     if not validate_only:
         call.cluster.add_partitions(topic, replicas)
-    return Result(name=asked.name)
+    return len(replicas), Result(name=asked.name)
 
 
-def _replicas(call: Call, topic: Topic, asked: Asked) -> list[list[int]]:
+def _replicas(call: Call, topic: Topic, asked: Asked, room: int) -> list[list[int]]:
     """Return the nodes of the new partitions."""
     there, nodes = len(topic.partitions), call.cluster.nodes
     if any(partition.adding or partition.removing for partition in topic.partitions):
@@ -53,7 +57,7 @@ def _replicas(call: Call, topic: Topic, asked: Asked) -> list[list[int]]:
     if asked.count <= there:
         raise Refused(ErrorCode.INVALID_PARTITIONS, f"the topic has {there} partitions already")
     added, copies = asked.count - there, len(topic.partitions[0].target)
-    if added > MAX_PARTITIONS_AT_ONCE:
+    if added > room:
         raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR)
     if asked.assignments is None:
         return call.cluster.spread(added, copies, first=there)

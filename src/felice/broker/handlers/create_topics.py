@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from felice.broker.call import Call, Handler
-from felice.broker.cluster import Plan
+from felice.broker.cluster import DEFAULT, Plan
 from felice.broker.configs.topics import topic_entries
+from felice.broker.placement import MAX_PARTITIONS_AT_ONCE
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
@@ -23,9 +24,30 @@ def _handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse:
     """Create topics, each by itself, or only check them."""
     named = Counter(asked.name for asked in request.topics)
     first = {asked.name: asked for asked in request.topics}
+    too_much = _too_much(call, first.values())
+    if too_much:
+        code = ErrorCode.POLICY_VIOLATION
+        return CreateTopicsResponse(
+            topics=[Result(name=name, error_code=code, error_message=too_much, configs=[]) for name in first]
+        )
     return CreateTopicsResponse(
         topics=[_create(call, asked, named[asked.name] > 1, request.validate_only) for asked in first.values()]
     )
+
+
+def _too_much(call: Call, topics: Iterable[Asked]) -> str | None:
+    """Return why a request is too large as a whole, if it is: Kafka writes no more records for one than so many."""
+    default = call.cluster.settings.number("num.partitions")
+    partitions = records = 0
+    for asked in topics:
+        wanted = len(asked.assignments) or (default if asked.num_partitions == DEFAULT else asked.num_partitions)
+        partitions += wanted
+        records += 1 + wanted + len(asked.configs)
+    if partitions > MAX_PARTITIONS_AT_ONCE:
+        return f"{partitions} partitions; {MAX_PARTITIONS_AT_ONCE} is the most in one request"
+    if records > MAX_PARTITIONS_AT_ONCE:
+        return f"{records} topics, partitions and configurations; {MAX_PARTITIONS_AT_ONCE} is the most in one request"
+    return None
 
 
 def _create(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Result:
