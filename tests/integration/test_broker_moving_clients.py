@@ -305,3 +305,41 @@ def test_a_consumer_reads_from_the_replica_of_its_rack() -> None:
         broker.stop(3)
         assert 1 in through([b"e"])
         consumer.close()
+
+
+def test_a_group_and_a_transaction_follow_their_coordinator() -> None:
+    """Commits of confluent-kafka go on while the coordinators move from node to node, and are there afterwards."""
+    from confluent_kafka import Consumer, Producer, TopicPartition
+
+    with Broker(topics={"letters": 1}, nodes=3) as broker:
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "transactional.id": "writer"})
+        consumer = Consumer(
+            {
+                "bootstrap.servers": broker.bootstrap_servers,
+                "group.id": "readers",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+            }
+        )
+        consumer.subscribe(["letters"])
+        producer.init_transactions(PATIENCE)
+        read = []
+        for turn in range(4):
+            node = turn % 3 + 1
+            broker.move_coordinator(node, transactional_id="writer")
+            producer.begin_transaction()
+            producer.produce("letters", b"%d" % turn)
+            producer.commit_transaction(PATIENCE)
+            if read:  # librdkafka waits for ever if the coordinator moves between its SyncGroup and OffsetFetch
+                broker.move_coordinator(node, group="readers")
+            while len(read) <= turn:
+                message = consumer.poll(PATIENCE)
+                assert message is not None
+                if message.error() is None:
+                    read.append(message.value())
+                    consumer.commit(message, asynchronous=False)
+        assert read == [b"%d" % turn for turn in range(4)]
+        (found,) = consumer.committed([TopicPartition("letters", 0)], PATIENCE)
+        assert found.offset == 2 * 4 - 1  # the last record; its transaction's marker is behind it
+        consumer.close()
