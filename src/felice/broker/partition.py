@@ -279,7 +279,8 @@ class Partition:
         """Give a node's replica to another node, with all it has, or (None) remove it."""
 
         def renamed(nodes: Iterable[int]) -> list[int]:
-            return [node if node != node_id else heir for node in nodes if node != node_id or heir is not None]  # type: ignore[misc]
+            swapped = (heir if node == node_id else node for node in nodes)
+            return [node for node in swapped if node is not None]
 
         copy = self.behind.pop(node_id, None)
         if heir is not None and (copy is not None or heir not in alive):

@@ -59,7 +59,7 @@ def _handle(call: Call, request: FetchRequest) -> "FetchResponse | asyncio.Futur
     except Refused as refused:
         return FetchResponse(error_code=refused.code)
     max_bytes = min(request.max_bytes, call.cluster.settings.number("fetch.max.bytes"))
-    read = partial(_read, call, exchange, max_bytes, request.isolation_level == READ_COMMITTED)
+    read = partial(_read, call, exchange, request.rack_id, max_bytes, request.isolation_level == READ_COMMITTED)
     reading = read()
     least = min(request.min_bytes, max_bytes)
     if reading.size >= least or request.max_wait_ms <= 0 or reading.urgent or not exchange.wanted:
@@ -148,7 +148,7 @@ class Poll:
         self._watch([])
 
 
-def _read(call: Call, exchange: Exchange, max_bytes: int, committed: bool) -> Reading:
+def _read(call: Call, exchange: Exchange, rack: str, max_bytes: int, committed: bool) -> Reading:
     """Read all partitions in their order, until `max_bytes` are reached."""
     answers: Answers = []
     partitions: list[Partition] = []
@@ -163,7 +163,7 @@ def _read(call: Call, exchange: Exchange, max_bytes: int, committed: bool) -> Re
                 call.check_faults(topic.name, wanted.index)
             partition = _readable(call, topic, wanted)
             # The first partition that has anything gives one batch at least, whatever its size (KIP-74).
-            answer = _sent_elsewhere(call, partition, wanted) or _read_partition(
+            answer = _sent_elsewhere(call, partition, wanted, rack) or _read_partition(
                 call, partition, wanted, max_bytes - size, size == 0, committed
             )
             partitions.append(partition)
@@ -198,11 +198,11 @@ def _readable(call: Call, topic: Topic, wanted: Wanted) -> Partition:
     return partition
 
 
-def _sent_elsewhere(call: Call, partition: Partition, wanted: Wanted) -> Answer | None:
+def _sent_elsewhere(call: Call, partition: Partition, wanted: Wanted, rack: str) -> Answer | None:
     """Return the answer of a leader that knows a better replica for the reader (KIP-392)."""
     if call.version < FOLLOWERS_FROM or partition.leader != call.node.id:
         return None
-    node_id = preferred_replica(call.cluster, partition, call.request.rack_id, wanted.offset)  # type: ignore[attr-defined]
+    node_id = preferred_replica(call.cluster, partition, rack, wanted.offset)
     if node_id is None:
         return None
     return Answer(
