@@ -483,7 +483,7 @@ class Interruption:
 
     def concerns(self, frame: Any) -> bool:
         file: str = frame.f_code.co_filename
-        return file.endswith("consumer/core.py")
+        return file.endswith("consumer/taker.py")
 
     def strikes(self, _frame: Any) -> bool:
         return True
@@ -496,7 +496,7 @@ class Signal(Interruption):
     """
 
     def concerns(self, frame: Any) -> bool:
-        return frame.f_code.co_filename.endswith(("consumer/core.py", "consumer/consumer.py"))
+        return frame.f_code.co_filename.endswith(("consumer/taker.py", "consumer/consumer.py"))
 
     def strikes(self, frame: Any) -> bool:
         return frame.f_lasti in looked_for_signals(frame.f_code)

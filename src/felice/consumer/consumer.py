@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from felice.clock import Clock
     from felice.cluster.health import Health
     from felice.consumer._batch import Batch, Message, Messages
-    from felice.consumer.core import Taken
     from felice.consumer.shelf import Partition
+    from felice.consumer.taker import Taken
     from felice.events import Listener
 else:
     _batch = native.pick("felice.consumer._batch")

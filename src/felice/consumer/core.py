@@ -1,25 +1,11 @@
-"""What the sync and the async consumer share: taking batches, positions, seeking. Runs on the caller's threads.
-
-One thread polls or iterates at a time, and is told so otherwise; everything else may be called from any thread, from a
-signal handler too. Nothing here waits: the two faces do.
-
-Non-obvious:
-
-- A partition whose decoded records are not all handed out keeps its turn, so that only one partition is ever unpacked.
-- An iteration holds the rest of its batch. Whoever needs the partition otherwise (a poll, a seek, a pause) takes that
-  rest away first, and it goes back on the shelf or is dropped.
-- A batch that is damaged is fetched once more before anybody is told: the damage may have happened on the way.
-"""
+"""A consumer without a face: its life, and what it asks of the brokers. `taker` is the callers' half of it."""
 
 import asyncio
-import threading
 import warnings
-import weakref
 from collections.abc import Iterable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+from typing import Any, Generic
 
-from felice import native
 from felice.clock import Clock, SystemClock, check_timeout
 from felice.cluster.engine import Engine
 from felice.cluster.health import Health
@@ -28,53 +14,18 @@ from felice.config import ConsumerConfig
 from felice.config.option import check_names
 from felice.consumer.fetcher import Fetcher
 from felice.consumer.lookup import Found
-from felice.consumer.outbox import Outbox
-from felice.consumer.shelf import Partition, Shelf
-from felice.consumer.start import (
-    END,
-    Deserializer,
-    OffsetAndTimestamp,
-    Start,
-    Starts,
-    StartSpec,
-    parse_partition,
-    parse_start,
-)
+from felice.consumer.start import END, Deserializer, OffsetAndTimestamp, Starts, parse_partition
 from felice.consumer.subscription import Follow, Subscription
-from felice.errors import (
-    ClosedError,
-    ConfigError,
-    DecompressionLimit,
-    FeliceError,
-    PartitionError,
-    UsageError,
-    WireError,
-)
-from felice.events import EventBus, Listener, PartitionFailed
+from felice.consumer.taker import Taker
+from felice.errors import ConfigError
+from felice.events import EventBus, Listener
 from felice.types import K, TopicPartition, V
-
-if TYPE_CHECKING:
-    from felice.consumer._batch import AsyncMessages, Batch, Messages, Reader
-else:
-    _batch = native.pick("felice.consumer._batch")
-    Batch, Reader = _batch.Batch, _batch.Reader
 
 __all__ = ["Core", "build"]
 
-TAKE_TOGETHER = 256 * 1024
-"""Bytes of small chunks that are read into one batch together."""
 
-
-class Taken(NamedTuple, Generic[K, V]):
-    """A batch on its way to the user, and where it was taken from."""
-
-    partition: Partition
-    shelf: Shelf
-    batch: "Batch[K, V]"
-
-
-class Core(Generic[K, V]):
-    """One consumer, without a face."""
+class Core(Taker[K, V], Generic[K, V]):
+    """Everything of a consumer but the way in which a caller waits; the faces add that."""
 
     def __init__(
         self,
@@ -88,13 +39,15 @@ class Core(Generic[K, V]):
         random: Random | None = None,
     ) -> None:
         """Take all that was given, and begin."""
-        self.config = config
+        engine = Engine.current()
+        super().__init__(
+            config,
+            engine=engine,
+            events=EventBus(engine.callbacks.offer, listeners),
+            deserializers=deserializers if any(deserializers) else None,
+            ring=self._on_ring,
+        )
         self.clock = clock or SystemClock()
-        self.engine = Engine.current()
-        self.outbox = Outbox()
-        self._messages: weakref.ref[Messages[K, V] | AsyncMessages[K, V]] | None = None
-        self._deserializers = deserializers if any(deserializers) else None
-        self._events = EventBus(self.engine.callbacks.offer, listeners)
         random = random or Random()
         self._cluster = Cluster(config, engine=self.engine, clock=self.clock, random=random, events=self._events)
         self._fetcher = Fetcher(self._cluster, self.engine, config, self.clock, random, self._events, self.outbox)
@@ -102,27 +55,14 @@ class Core(Generic[K, V]):
         self._subscription = Subscription(
             topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config, self._events
         )
-        self._bell = self.engine.mailbox(self._fetcher.drain)
-        self.polling = threading.Lock()
-        """Held by the thread that polls, between `enter` and the end of its poll."""
-        self._current: Partition | None = None  # whose turn it is
         self._shutting: asyncio.Task[None] | None = None
         self.engine.register(self)
         self.engine.post(self._begin)
 
     # -- life -----------------------------------------------------------------------------------------------------
 
-    def iterated_by(self, messages: "Messages[K, V] | AsyncMessages[K, V]") -> None:
-        """Take the iteration of the face, which holds the batch it is in.
-
-        Not held here: it keeps the face alive (somebody may iterate over a consumer they have no name for), and the
-        engine keeps this.
-        """
-        self._messages = weakref.ref(messages)
-
-    @property
-    def _iteration(self) -> "Messages[K, V] | AsyncMessages[K, V] | None":
-        return self._messages() if self._messages is not None else None
+    def _on_ring(self) -> None:
+        self._fetcher.drain()
 
     def _begin(self) -> None:
         self.engine.loop.create_task(self._start(), name="felice starts a consumer")
@@ -132,12 +72,6 @@ class Core(Generic[K, V]):
             await self._cluster.start()
             self._fetcher.spawn(self._fetcher.finder.run(), "finds offsets")
             self._subscription.start()
-
-    def check(self) -> None:
-        """Raise ForkedError or ClosedError where this consumer cannot be used any more."""
-        self.engine.check()
-        if self.outbox.closed:
-            raise ClosedError("the consumer is closed")
 
     def end(self) -> None:
         """Wake every waiter and end the iteration; again does nothing."""
@@ -192,348 +126,9 @@ class Core(Generic[K, V]):
             await self._cluster.wait_for_topic(topic, deadline)
         await self._fetcher.positioned(None, deadline)
 
-    # -- taking batches -------------------------------------------------------------------------------------------
-
-    def enter(self) -> None:
-        """Raise where this thread must not poll now; otherwise it takes `polling`, and then calls `take`.
-
-        As `with core.polling:`, whose ends are compiled: Ctrl-C strikes before the lock is taken or after it is given
-        back, and never in between, as it could in a method of ours. Asked here, and not there, is whether it is free,
-        so that a signal handler which polls inside a poll does not wait for itself. (Two threads that ask in the same
-        instant take turns.)
-        """
-        self.check()
-        if self.polling.locked():
-            raise UsageError(
-                "another thread is polling this consumer, or iterating over it", hint="give each thread its own"
-            )
-
-    def most(self, max_records: int | None) -> int:
-        """Return how many records a poll may return."""
-        if max_records is None:
-            return self.config.max_poll_records
-        if isinstance(max_records, bool) or not isinstance(max_records, int) or max_records < 1:
-            raise UsageError(f"max_records={max_records!r}", hint="give a whole number of at least 1")
-        return max_records
-
     def deadline(self, timeout: float, *, none: str = "") -> float:
         """Return when a wait of so many seconds ends, on the monotonic clock; UsageError for what is no number."""
         return self.clock.monotonic() + check_timeout(timeout, none=none)
-
-    def take(self, most: int, taken: "list[Taken[K, V]]") -> "Batch[K, V] | None":
-        """Return the next batch, of up to `most` records, and note it in `taken`; None where there is none yet.
-
-        The caller holds `polling`, and hands `taken` to `untake` where an exception keeps the batch from the user.
-        Raises what stopped a partition, once it is that partition's turn.
-        """
-        ready = self.outbox.ready
-        while True:
-            partition, self._current = self._current, None
-            if partition is None:
-                try:
-                    item = ready.popleft()
-                except IndexError:
-                    self._make_way()
-                    return None
-                if isinstance(item, FeliceError):
-                    raise item
-                partition = item
-            if partition.paused:
-                continue  # resume() gives it another turn
-            shelf = partition.shelf
-            batch = self._take_from(partition, shelf, most)
-            if partition.shelf is not shelf:
-                # Sought meanwhile, by another thread: nothing of this shelf counts any more.
-                self.outbox.returned.extend(shelf.held)
-                self._bell.notify()
-            elif batch is not None:
-                taken.append(Taken(partition, shelf, batch))
-                shelf.position = batch.next_offset
-                return batch
-
-    def untake(self, taken: "list[Taken[K, V]]") -> None:
-        """Set right what an exception (Ctrl-C, perhaps) has left half done.
-
-        The batch just taken does not reach the user, and somebody may have been taken from the turns and not served.
-        """
-        for _, shelf, batch in taken:
-            if shelf.position == batch.next_offset:
-                shelf.position = batch.offset
-        self.outbox.ready.extend(self.outbox.partitions.values())
-        self._bell.notify()
-
-    def _make_way(self) -> None:
-        """Where memory is short, let go of what paused partitions hold half read; it is fetched again.
-
-        What lies on their shelves the engine drops by itself, but what was taken off them is the reader's.
-        """
-        if self.outbox.starved:
-            for partition in self.outbox.partitions.values():
-                shelf = partition.shelf
-                if partition.paused and shelf.held:
-                    self._seek(partition, Start(shelf.position), instead_of=shelf)
-
-    def _take_from(self, partition: Partition, shelf: Shelf, most: int) -> "Batch[K, V] | None":
-        """Take from one partition; None where it has nothing."""
-        rest, reader = shelf.rest, shelf.reader
-        ahead = rest.offset if rest is not None else reader.position if reader is not None else shelf.position
-        if ahead != shelf.position or len(shelf.held) != shelf.added:
-            # A signal handler's exception came between taking something and handing it out: it is fetched again.
-            self._seek(partition, Start(shelf.position), instead_of=shelf)
-            return None
-        if rest is not None:
-            shelf.rest = rest[most:] if len(rest) > most else None
-            self._turn_again(partition, shelf)
-            return rest[:most]  # type: ignore[no-any-return]  # a shelf does not know the types of its records
-        while True:
-            reader = shelf.reader
-            if reader is not None:
-                try:
-                    count = reader.decode(most)
-                except WireError as error:
-                    shelf.position = reader.position
-                    self._damaged(partition, shelf, error)
-                    return None
-                if count:
-                    batch: Batch[K, V] = reader.take(most)
-                    if reader.dry:
-                        self._give_back(partition, shelf)
-                    self._turn_again(partition, shelf)
-                    return batch
-                shelf.position = reader.position  # it may have moved past records that nobody is given
-                self._give_back(partition, shelf)
-            if not self._open(partition, shelf):
-                return None
-
-    def _open(self, partition: Partition, shelf: Shelf) -> bool:
-        """Begin with the next chunk of a shelf, and with those behind it while they are small; False without one."""
-        size, following, chunks = 0, -1, shelf.chunks
-        while size < TAKE_TOGETHER:
-            try:
-                chunk = chunks[0]
-                if size and chunk.data is None:
-                    break
-                # First noted, then taken: whatever comes in between, its memory is given back.
-                shelf.held.append(chunk)
-                if chunks.popleft() is not chunk:
-                    return False  # Another thread seeks, and the engine empties the shelf.
-            except IndexError:
-                break
-            if chunk.error is not None:
-                self._give_back(partition, shelf)
-                if partition.shelf is shelf:
-                    partition.error = chunk.error
-                    raise chunk.error
-                return False
-            if chunk.jump >= 0:
-                shelf.reader = None
-                shelf.offset = shelf.position = chunk.jump
-                self._give_back(partition, shelf)
-                return True
-            if shelf.reader is None:
-                shelf.position = shelf.offset
-                shelf.reader = self._reader(partition, shelf)
-            expected = following if size else shelf.position
-            if chunk.offset != expected:
-                self._seek(partition, Start(shelf.position), instead_of=shelf)  # as above: a chunk was lost
-                return False
-            shelf.reader.add(chunk.data, chunk.aborted)
-            shelf.added += 1
-            following = chunk.following
-            size += chunk.size
-        return size > 0
-
-    def _reader(self, partition: Partition, shelf: Shelf) -> "Reader[K, V]":
-        return Reader(
-            *partition.tp,
-            partition.generation,
-            shelf.offset,
-            check_crc=self.config.check_crc,
-            max_batch_bytes=self.config.max_batch_bytes,
-            deserializers=self._deserializers,
-        )
-
-    def _turn_again(self, partition: Partition, shelf: Shelf) -> None:
-        """Give a partition another turn where it has more."""
-        reader = shelf.reader
-        if shelf.rest is not None or (reader is not None and reader.pending):
-            self._current = partition
-        elif shelf.chunks or (reader is not None and not reader.dry):
-            self.outbox.ready.append(partition)
-
-    def _give_back(self, partition: Partition, shelf: Shelf) -> None:
-        """Give back the memory of the chunks that the reader is through with, and have the engine fill the room."""
-        held = shelf.held
-        if not held:
-            return
-        outbox = self.outbox
-        shelf.got += sum(chunk.size for chunk in held)
-        outbox.returned.extend(held)
-        held.clear()
-        shelf.added = 0
-        # Race: the shelf falls below low water while an answer comes in.
-        #   1. reader: the shelf is below low water    1. engine: the request has landed
-        #   2. reader: a request is under way, so      2. engine: the shelf is full enough, nothing to do
-        #      there is nothing to say                 3. reader: the shelf is below low water
-        #   3. engine: the request has landed          4. reader: no request is under way, rings
-        #   4. engine: the shelf is low, asks again
-        if outbox.starved or (shelf.bytes < outbox.low_water and partition.flight is None):
-            self._bell.notify()
-
-    def _damaged(self, partition: Partition, shelf: Shelf, cause: WireError) -> None:
-        """Have a damaged batch fetched once more; raise when it is damaged still."""
-        reader = shelf.reader
-        offset: int = reader.position
-        self._give_back(partition, shelf)
-        if partition.refetched != offset and not isinstance(cause, DecompressionLimit):
-            partition.refetched = offset
-            self._seek(partition, Start(offset), instead_of=shelf)
-            return
-        topic, index = partition.tp
-        following: int = reader.failed_next
-        error = PartitionError(
-            f"reading {partition.tp} has stopped at offset {offset}: {cause.message}",
-            topic=topic,
-            partition=index,
-            offset=offset,
-            next_offset=following,
-            hint=f"seek to {following} to skip it" if following > offset else "seek to an offset behind it",
-        )
-        error.__cause__ = cause
-        # What lies behind it is of no use: whatever the user does, it begins with a seek.
-        empty = Shelf(Start(offset))
-        if partition.shelf is not shelf:
-            return  # Sought meanwhile. No call stands between this look and the next lines, so nothing comes between.
-        partition.shelf = empty
-        partition.error = error
-        self._bell.notify()
-        self._events.emit(
-            PartitionFailed(
-                client_id=self.config.client_id, topic=topic, partition=index, offset=offset, error=str(error)
-            )
-        )
-        raise error
-
-    def stalled(self) -> PartitionError | None:
-        """Return the error of a partition where no partition can bring anything any more, to be raised again."""
-        partitions = self.outbox.partitions.values()
-        stopped = [partition.error for partition in partitions if partition.error is not None]
-        if stopped and all(partition.paused or partition.error is not None for partition in partitions):
-            return stopped[0]
-        return None
-
-    # -- iterating ------------------------------------------------------------------------------------------------
-
-    def next_batch(self, taken: "list[Taken[K, V]]") -> "Batch[K, V] | None":
-        """Return the next batch for an iteration, as `take` does; its messages move the position one by one."""
-        messages = self._iteration
-        assert messages is not None
-        messages.rest()
-        batch = self.take(self.config.max_poll_records, taken)
-        if batch is not None:
-            # The iteration drops the batch if it is of another shelf than the partition's by then.
-            messages.owner, messages.shelf = taken[-1].partition, taken[-1].shelf
-        return batch
-
-    def put_back(self) -> None:
-        """Take from the iteration what it has not yielded, for a poll or another iteration to hand out first."""
-        messages = self._iteration
-        partition = messages.owner if messages is not None else None
-        if partition is not None and self._take_rest(partition):
-            if self._current is not None and self._current is not partition:
-                self.outbox.ready.append(self._current)
-            self._current = partition
-
-    def _take_rest(self, partition: Partition) -> bool:
-        """Move the rest of the iteration's batch back to its shelf; tell whether there was any of this partition."""
-        messages = self._iteration
-        if messages is None or messages.owner is not partition:
-            return False
-        shelf = messages.shelf
-        rest = messages.rest()
-        if rest is None or not len(rest) or partition.shelf is not shelf:
-            return False
-        shelf.rest = rest
-        shelf.position = rest.offset
-        return True
-
-    # -- positions ------------------------------------------------------------------------------------------------
-
-    @property
-    def paused(self) -> tuple[TopicPartition, ...]:
-        """The partitions that are paused."""
-        return tuple(sorted(tp for tp, partition in self.outbox.partitions.items() if partition.paused))
-
-    @property
-    def failures(self) -> dict[TopicPartition, PartitionError]:
-        """The errors that have stopped partitions."""
-        partitions = self.outbox.partitions.items()
-        return {tp: partition.error for tp, partition in partitions if partition.error is not None}
-
-    def partition(self, tp: TopicPartition) -> Partition:
-        """Return the state of an assigned partition; UsageError names those that are."""
-        found = self.outbox.partitions.get(tp)
-        if found is None:
-            listed = ", ".join(map(str, sorted(self.outbox.partitions))) or "nothing yet"
-            raise UsageError(f"partition {tp} is not assigned to this consumer", hint=f"assigned: {listed}")
-        return found
-
-    def position(self, partition: Partition) -> int:
-        """Return the offset of the next message of a partition; -1 where it is not known yet."""
-        messages = self._iteration
-        if messages is not None and messages.owner is partition and messages.shelf is partition.shelf:
-            at = messages.position
-            if at >= 0:
-                return at
-        return partition.position
-
-    def seek(self, partition: Partition, spec: StartSpec) -> None:
-        """Read a partition from another place on."""
-        start = parse_start(spec, "seek")
-        try:
-            self._seek(partition, start)
-        finally:
-            self._bell.notify()  # also where Ctrl-C comes in the middle
-
-    def _seek(self, partition: Partition, start: Start, *, instead_of: Shelf | None = None) -> None:
-        """Put another shelf in place: whatever is there now, for a user, or only `instead_of` this one."""
-        # Race: a seek while another thread's iteration gets its next batch.
-        #   1. reader: takes a batch off shelf A       1. reader: takes a batch off shelf A
-        #   2. seeker: the shelf is B                  2. reader: the iteration has it, after a look at the shelf
-        #   3. seeker: takes the iteration's rest      3. seeker: the shelf is B
-        #   4. reader: sees that A is not the shelf,   4. seeker: takes the iteration's rest
-        #      and drops the batch
-        shelf = Shelf(start)
-        if instead_of is not None and partition.shelf is not instead_of:
-            return  # Somebody has sought meanwhile. No call stands before the next line, so nothing comes between.
-        partition.shelf = shelf
-        messages = self._iteration
-        if messages is not None and messages.owner is partition and messages.shelf is not shelf:
-            messages.rest()
-        if partition is self._current:
-            self._current = None
-        partition.error = None
-        if start.offset != partition.refetched:
-            partition.refetched = -1
-        self._bell.notify()
-
-    def pause(self, partitions: Iterable[Partition]) -> None:
-        """Hand out nothing of these partitions until they are resumed."""
-        for partition in partitions:
-            partition.paused = True
-            self._take_rest(partition)
-            if partition is self._current:
-                self._current = None
-
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        """Hand out messages of these partitions again, where they were paused."""
-        for partition in partitions:
-            if partition.paused:
-                partition.paused = False
-                self.outbox.announce(partition)
-                # A turn for each chunk: those it had were passed over.
-                self.outbox.ready.extend([partition] * len(partition.shelf.chunks))
-        self._bell.notify()
 
     # -- questions to brokers (on the engine) ---------------------------------------------------------------------
 
