@@ -12,7 +12,10 @@ from howto import example
 from pytest_runs import passed, run_pytest
 
 
-@pytest.mark.parametrize("containing", ["def forward", "felice_cluster"])
+@pytest.mark.parametrize(
+    "containing",
+    ["def forward", "felice_cluster", "faults.history", "clock.advance", "wait_for_records", "Killer", "FaultProxy"],
+)
 def test_the_pytest_examples(containing: str, tmp_path: Path) -> None:
     """They pass as they stand."""
     done = run_pytest(tmp_path, example("python", containing))
