@@ -15,6 +15,7 @@ import pytest
 
 from asking import Asker, batch, comparable
 from felice.broker import Broker
+from felice.errors import ErrorCode
 from felice.wire.frames import encode_request
 from felice.wire.messages.consumer_protocol import ConsumerProtocolSubscription
 from felice.wire.messages.heartbeat import HeartbeatRequest
@@ -418,3 +419,28 @@ def test_many_requests_at_once_on_one_connection_wait_for_a_join_before_them(bro
         assert correlation == 0
         sock.recv(size - 4, socket.MSG_WAITALL)
         assert struct.unpack(">ii", sock.recv(8, socket.MSG_WAITALL))[1] == 1
+
+
+def test_error_faults_strike_groups_before_anything_is_checked(broker: Broker, askers: list[Asker]):
+    code = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    for api in ("JoinGroup", "SyncGroup", "Heartbeat", "OffsetCommit", "OffsetFetch"):
+        broker.faults.error(code, api)
+    nameless = JoinGroupRequest(group_id="", session_timeout_ms=1, protocol_type="", protocols=[])
+    assert askers[0].ask(nameless, 3).error_code == code
+    assert askers[0].ask(SyncGroupRequest(group_id="", protocol_type=None), 5).error_code == code
+    assert askers[0].ask(HeartbeatRequest(group_id=""), 3).error_code == code
+    missing = OffsetCommitRequest.Topic(name="nothing", partitions=[OffsetCommitRequest.Partition()])
+    answer = askers[0].ask(OffsetCommitRequest(group_id=GROUP, topics=[missing]), 8)
+    assert answer.topics[0].partitions[0].error_code == code
+    assert committed(askers[0])["groups"][0]["error_code"] == code
+    assert GROUP not in broker.groups
+
+
+def test_an_error_fault_for_one_partition_leaves_commits_of_the_others_alone(broker: Broker, askers: list[Asker]):
+    broker.faults.error(ErrorCode.REQUEST_TIMED_OUT, "OffsetCommit", topic=TOPIC, partition=1)
+    both = [OffsetCommitRequest.Partition(partition_index=index, committed_offset=3) for index in (0, 1)]
+    topic = OffsetCommitRequest.Topic(name=TOPIC, partitions=both)
+    answer = askers[0].ask(OffsetCommitRequest(group_id=GROUP, topics=[topic]), 8)
+    codes = {partition.partition_index: partition.error_code for partition in answer.topics[0].partitions}
+    assert codes == {0: 0, 1: ErrorCode.REQUEST_TIMED_OUT}
+    assert set(broker.groups[GROUP].offsets) == {(TOPIC, 0)}

@@ -189,9 +189,7 @@ def delete(room: Room) -> Any:
 
 def forget(room: Room, topic: str) -> Any:
     """Delete what is committed of a topic."""
-    asked = OffsetDeleteRequest.OffsetDeleteRequestTopic(
-        name=topic, partitions=[OffsetDeleteRequest.OffsetDeleteRequestPartition(partition_index=0)]
-    )
+    asked = OffsetDeleteRequest.Topic(name=topic, partitions=[OffsetDeleteRequest.Partition(partition_index=0)])
     return room.plain(room.asker.ask(OffsetDeleteRequest(group_id=room.id, topics=[asked]), 0))
 
 

@@ -13,6 +13,7 @@ __all__ = ["HANDLER"]
 def _handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse:
     """Keep the session alive."""
     try:
+        call.check_faults(None)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)

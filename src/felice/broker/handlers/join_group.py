@@ -30,6 +30,7 @@ def _handle(call: Call, request: JoinGroupRequest) -> "asyncio.Future[Any]":
 
 def _join(call: Call, request: JoinGroupRequest, waiting: WaitingJoin) -> None:
     """Check what does not depend on the group, and join."""
+    call.check_faults(None)
     if not request.group_id:
         raise Refused(ErrorCode.INVALID_GROUP_ID)
     number = call.cluster.settings.number
@@ -40,9 +41,7 @@ def _join(call: Call, request: JoinGroupRequest, waiting: WaitingJoin) -> None:
     group = call.cluster.groups.for_join(request.group_id, create=not request.member_id)
     # A protocol that is named twice has too many votes, and so Kafka elects another one.
     named = Counter(protocol.name for protocol in request.protocols)
-    protocols = {
-        protocol.name: bytes(protocol.metadata) for protocol in request.protocols if named[protocol.name] == 1
-    }
+    protocols = {protocol.name: bytes(protocol.metadata) for protocol in request.protocols if named[protocol.name] == 1}
     with_timeout = call.version >= REBALANCE_TIMEOUT_FROM
     applicant = Applicant(
         request.member_id,

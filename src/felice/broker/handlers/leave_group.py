@@ -20,6 +20,7 @@ def _handle(call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse:
         else [(request.member_id, None)]
     )
     try:
+        call.check_faults(None)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)

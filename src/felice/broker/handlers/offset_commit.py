@@ -67,11 +67,13 @@ def _merged(
 
 def _topic(call: Call, asked: OffsetCommitRequest.Topic, partition: int) -> Topic:
     """Return the topic that is meant, or refuse where it has no such partition."""
-    cluster = call.cluster
-    topic = cluster.topic_by_id(asked.topic_id) if call.version >= IDS_FROM else cluster.topic(asked.name)
+    cluster, by_id = call.cluster, call.version >= IDS_FROM
+    if call.faults:
+        known = cluster.topics_by_id.get(asked.topic_id) if by_id else None
+        call.check_faults(asked.name if known is None else known.name, partition)
+    topic = cluster.topic_by_id(asked.topic_id) if by_id else cluster.topic(asked.name)
     if topic.partition(partition) is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-    call.check_faults(topic.name, partition)
     return topic
 
 

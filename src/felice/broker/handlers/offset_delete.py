@@ -15,6 +15,7 @@ __all__ = ["HANDLER"]
 def _handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
     """Delete the offsets of partitions that exist and that no member reads."""
     try:
+        call.check_faults(None)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)

@@ -28,6 +28,7 @@ def _handle(call: Call, request: SyncGroupRequest) -> "asyncio.Future[Any]":
 
 def _sync(call: Call, request: SyncGroupRequest, waiting: WaitingSync) -> None:
     """Check what does not depend on the group, and ask it."""
+    call.check_faults(None)
     if call.version >= PROTOCOL_FROM and None in (request.protocol_type, request.protocol_name):
         raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
     if not request.group_id:
