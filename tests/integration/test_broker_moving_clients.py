@@ -219,8 +219,13 @@ def _leaky() -> Iterator[None]:
     """Close what kafka-python leaves open: the sockets of attempts to connect that were refused."""
     yield
     for found in gc.get_objects():
-        if type(found) is socket.socket and found.fileno() >= 0 and found.getsockname()[0] == "0.0.0.0":
+        if type(found) is socket.socket and found.fileno() >= 0 and _is_unbound(found):
             found.close()
+
+
+def _is_unbound(found: socket.socket) -> bool:
+    """Tell whether a socket was never connected nor bound to an address."""
+    return found.family == socket.AF_INET and found.getsockname()[0] == "0.0.0.0"
 
 
 @pytest.mark.usefixtures("_leaky")
