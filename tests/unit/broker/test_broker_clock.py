@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from felice.broker.clock import BrokerClock
+from felice.broker.clock import BrokerClock, StoppedClock
 from felice.clock import SystemClock
 from felice.errors import UsageError
 
@@ -89,3 +89,43 @@ def test_in_real_time_timers_ring_by_themselves_and_advancing_rings_them_at_once
         return seen
 
     assert asyncio.run(run()) == ["soon", "in an hour"]
+
+
+async def test_nobody_waits_for_a_time_that_does_not_come() -> None:
+    """Over a `StoppedClock` the loop sets no alarm for a later time, but what is due now happens soon."""
+    clock = BrokerClock(StoppedClock(1_000), lambda function: function())
+    clock.start(asyncio.get_running_loop())
+    seen: list[str] = []
+    now = asyncio.Event()
+    clock.call_later(0.001, lambda: seen.append("later"))
+    assert clock._alarm is None
+    clock.call_later(0, now.set)
+    await asyncio.wait_for(now.wait(), 10)
+    assert seen == []
+    clock.advance(1)
+    assert seen == ["later"]
+    assert (clock.monotonic(), clock.time_ms()) == (1.0, 2_000)
+
+
+async def test_a_call_that_fails_does_not_stop_the_others() -> None:
+    """The loop hears of the error, and what is due later happens."""
+    loop = asyncio.get_running_loop()
+    errors: list[object] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    clock = BrokerClock(SystemClock(), lambda function: function())
+    clock.start(loop)
+    happened = asyncio.Event()
+    clock.call_later(0.001, lambda: 1 / 0)
+    clock.call_later(0.002, happened.set)
+    await asyncio.wait_for(happened.wait(), 10)
+    assert isinstance(errors[0], ZeroDivisionError)
+
+
+def test_a_reset_forgets_what_was_ahead() -> None:
+    """The clock is where the one underneath is, and nothing of before happens."""
+    clock = made()
+    clock.call_later(1, lambda: pytest.fail("it was forgotten"))
+    clock.advance(0.5)
+    clock.reset()
+    assert clock.monotonic() == 100.0
+    clock.advance(10)
