@@ -352,9 +352,7 @@ class Faults:
     def _add(self, action: Action, api: str | None, where: Where, **details: Any) -> Fault:
         """Let a fault take effect."""
         if action not in self._possible:
-            raise ConfigError(
-                f"{action.name.lower()} cannot be done from outside", hint="use felice.broker"
-            )
+            raise ConfigError(f"{action.name.lower()} cannot be done from outside", hint="use felice.broker")
         if api is not None and api not in self._apis:
             raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(self._apis)}")
         if not self._topics and (where.get("topic") is not None or where.get("partition") is not None):
