@@ -161,7 +161,7 @@ def a_topic_grows(asker: Asker) -> Any:
     topic = asker.topic(1)
     band = Band(asker)
     answers = [band.join("a", topic)]
-    more = CreatePartitionsRequest.CreatePartitionsTopic(name=topic, count=3)
+    more = CreatePartitionsRequest.CreatePartitionsTopic(name=topic, count=3, assignments=None)
     answers.append(asker.ask(CreatePartitionsRequest(topics=[more], timeout_ms=5000), 3).results[0].error_code)
     eventually(lambda: band.beat("a")["assignment"] is not None)
     return answers, band.described()
