@@ -205,7 +205,7 @@ def admin(servers: str) -> None:
             reader.subscribe([topic])
             while not reader.assignment():
                 assert time.monotonic() < deadline, "nothing assigned"
-                reader.poll(100)
+                reader.poll(1000)
             reader.commit({TopicPartition(topic, 0): OffsetAndMetadata(0, "", -1)})
         # Another one: the consumer asks for its topic's metadata even while it is closed, and so would have it back.
         spare = topic_of(servers)

@@ -75,7 +75,7 @@ class Pass:
         """Run the cases with these numbers, or all of the scenario; yield each as it ends."""
         tests = librdkafka() / "tests"
         with self._contestant.start(self._scenario.settings, nodes=self._nodes) as servers:
-            conf = tests / f"test-{self._contestant.name}.conf"
+            conf = tests / f"{self._scenario.name}-{self._contestant.name}.conf"
             conf.write_text(f"metadata.broker.list={servers}\ntest.topic.random=true\n")
             extra = {
                 "BROKERS": servers,
@@ -137,9 +137,10 @@ def _number(case: str) -> str:
 
 
 def _share_cases() -> set[str]:
-    """Give the numbers of the cases of share groups, which are a suite of their own."""
-    names = re.findall(r"^ +_TEST\((\w+)", (librdkafka() / "tests" / "test.c").read_text(), re.MULTILINE)
-    return {_number(name) for name in names if "_share_" in name}
+    """Give the numbers of the cases of share groups, which are a suite of their own; none that is run by hand only."""
+    listed = (librdkafka() / "tests" / "test.c").read_text()
+    named = re.findall(r"^ +_TEST\((\w+),\s*(\w+)", listed, re.MULTILINE)
+    return {_number(name) for name, flag in named if "_share_" in name and flag != "TEST_F_MANUAL"}
 
 
 def _did_nothing(outcome: Outcome) -> bool:
