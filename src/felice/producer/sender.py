@@ -24,20 +24,13 @@ from felice.clock import Clock
 from felice.cluster.link import Role
 from felice.cluster.router import Cluster
 from felice.config import ProducerConfig
-from felice.error_codes import STALE_METADATA, ErrorCode
-from felice.errors import (
-    BrokerError,
-    ClosedError,
-    DeadlineExceeded,
-    FeliceError,
-    RecordTooLarge,
-)
-from felice.events import BatchSplit, EventBus
+from felice.error_codes import STALE_METADATA
+from felice.errors import ClosedError, DeadlineExceeded, FeliceError
+from felice.events import EventBus
 from felice.producer.identification import Identification
 from felice.producer.lane import Lane
+from felice.producer.outcomes import Answer, Outcomes, own
 from felice.producer.packer import Packer
-from felice.producer.sequence import Verdict, verdict
-from felice.producer.splitting import halves, part
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
 from felice.wire.records import stamp
 
@@ -46,9 +39,6 @@ if TYPE_CHECKING:
 
 Sent: TypeAlias = "tuple[Lane, Batch, bytes]"
 """A batch that a request carries, and the ID that its topic had then."""
-
-Answer: TypeAlias = ProduceResponse.TopicProduceResponse.PartitionProduceResponse
-
 
 _log = logging.getLogger("felice.producer")
 
@@ -73,11 +63,19 @@ class Sender:
         self._cluster = cluster
         self._config = config
         self._clock = clock
-        self._random = random
-        self._events = events
         self._on_room = on_room
-        self._on_failure = on_failure
         self._acks = -1 if config.acks == "all" else config.acks
+        self._outcomes = Outcomes(
+            accumulator,
+            config,
+            clock=clock,
+            random=random,
+            events=events,
+            again=self._again,
+            wake_at=self._wake_at,
+            on_room=on_room,
+            on_failure=on_failure,
+        )
         self._lanes: list[Lane] = []
         self._active: dict[Lane, None] = {}
         self._windows: dict[int, int] = {}
@@ -90,7 +88,6 @@ class Sender:
             on_change=self.wake,
             on_setback=self._note,
         )
-        self._fatal: FeliceError | None = None
         self._tasks: dict[asyncio.Task[None], tuple[int, list[Sent]]] = {}
         """Requests that wait for a connection, and whatever has become of it."""
         self._pumping = False
@@ -98,7 +95,7 @@ class Sender:
         self._timer_at = math.inf
         self._sweep: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._packer = Packer(self._loop, self._compressed, self._fail, self.wake)
+        self._packer = Packer(self._loop, self._compressed, self._outcomes.fail, self.wake)
         self.closing = False
         """Whether open batches go without their linger."""
         self._closed = False
@@ -110,6 +107,9 @@ class Sender:
         if not self._pumping:
             self._pumping = True
             self._loop.call_soon(self._pump)
+
+    def _again(self, lane: Lane) -> None:
+        self._active[lane] = None
 
     def _wake_at(self, when: float) -> None:
         """Ask for a step at a time of the clock."""
@@ -139,7 +139,7 @@ class Sender:
             self._sweep_later()
         if self._config.idempotence and self._active:
             self._identification.seek()
-            self._fatal = self._fatal or self._identification.failure
+            self._outcomes.fatal = self._outcomes.fatal or self._identification.failure
         picks: dict[int, list[tuple[Lane, Batch]]] = {}
         sizes: dict[int, int] = {}
         for lane in tuple(self._active):
@@ -184,8 +184,8 @@ class Sender:
 
     def _ready_at(self, lane: Lane, now: float) -> int | None:
         """Return the node that takes this lane's batches now, or None."""
-        if self._fatal is not None:
-            self._give_up(lane, self._fatal)
+        if self._outcomes.fatal is not None:
+            self._give_up(lane, self._outcomes.fatal)
             return None
         if lane.retry_at > now:
             if self._leader(lane) in (-1, lane.node):
@@ -325,15 +325,15 @@ class Sender:
         if isinstance(outcome, FeliceError):
             self._cluster.request_refresh(f"producing to node {node}: {outcome}")
             for lane, batch, _ in chosen:
-                self._retry(lane, batch, outcome, in_doubt=outcome.may_have_happened)
+                self._outcomes.retry(lane, batch, outcome, in_doubt=outcome.may_have_happened)
         elif isinstance(outcome, Exception):  # Ours: the batches must have an outcome all the same.
             _log.error("a request to node %d failed unexpectedly", node, exc_info=outcome)
             for lane, batch, _ in chosen:
                 fault = FeliceError(f"{lane.name}: {outcome!r} while sending", may_have_happened=True)
-                self._fail(lane, batch, fault, in_doubt=True)
+                self._outcomes.fail(lane, batch, fault, in_doubt=True)
         elif outcome is None:
             for lane, batch, _ in chosen:
-                self._deliver(lane, batch, -1, -1)
+                self._outcomes.deliver(lane, batch, -1, -1)
         else:
             self._take_response(node, chosen, outcome)
         if self._active:
@@ -359,7 +359,7 @@ class Sender:
             found = answers.get((queue.topic, queue.partition)) or answers.get((topic_id, queue.partition))
             if found is None:
                 missing = FeliceError(f"node {node} did not answer for {lane.name}", may_have_happened=True)
-                self._retry(lane, batch, missing, in_doubt=True)
+                self._outcomes.retry(lane, batch, missing, in_doubt=True)
                 continue
             if found.error_code in STALE_METADATA:
                 hint = found.current_leader
@@ -368,134 +368,9 @@ class Sender:
                         queue.topic, queue.partition, hint.leader_id, hint.leader_epoch, response.node_endpoints
                     )
                 stale = f"{lane.name}: node {node} answered {found.error_code}"
-            self._take_answer(lane, batch, found)
+            self._outcomes.take_answer(lane, batch, found)
         if stale:
             self._cluster.request_refresh(stale)
-
-    def _take_answer(self, lane: Lane, batch: "Batch", answer: Answer) -> None:
-        code = answer.error_code
-        if not code:
-            self._deliver(lane, batch, answer.base_offset, answer.log_append_time_ms)
-            return
-        if batch not in lane.in_flight:
-            return  # Given up while it was under way.
-        error = BrokerError(code, f"producing to {lane.name}", broker_message=answer.error_message)
-        match verdict(code, records=len(batch), oldest=lane.oldest(batch), idempotent=self._config.idempotence):
-            case Verdict.DELIVERED:
-                self._deliver(lane, batch, answer.base_offset, answer.log_append_time_ms)
-            case Verdict.RETRY:
-                self._retry(lane, batch, error)
-            case Verdict.RETRY_IN_DOUBT:
-                self._retry(lane, batch, error, in_doubt=True)
-            case Verdict.FOLLOW:
-                # At once, unless what it has to follow is slow to come back itself.
-                follows = batch.attempts <= lane.unsettled()[0].attempts + 1
-                self._retry(lane, batch, lane.last_error or error, pause=not follows)
-            case Verdict.BEGIN_AGAIN:
-                lane.begin_again = True
-                self._retry(lane, batch, error)
-            case Verdict.SPLIT if batch.in_doubt and self._config.idempotence:
-                # An earlier try may have been written, under a limit that was larger then: a part of it would not be
-                # known for a duplicate.
-                self._fail(lane, batch, error)
-            case Verdict.SPLIT:
-                self._split(lane, batch)
-            case Verdict.FAIL if named := _named(batch, answer):
-                self._fail_named(lane, batch, code, named)
-            case Verdict.FAIL if code in (10, 18):
-                limit = f"the broker's limit for {lane.queue.topic}"
-                self._fail(lane, batch, RecordTooLarge(f"{lane.name}: {error}: one record above {limit}"))
-            case Verdict.FAIL:
-                self._fail(lane, batch, error)
-            case Verdict.FAIL_IN_DOUBT:
-                error.may_have_happened = True
-                self._fail(lane, batch, error, in_doubt=True)
-            case Verdict.FATAL:
-                error.hint = error.hint or "close this producer and make a new one"
-                self._fatal = error
-                self._fail(lane, batch, error)
-
-    def _deliver(self, lane: Lane, batch: "Batch", base_offset: int, append_time_ms: int) -> None:
-        if lane.come_back(batch):
-            lane.setbacks = 0
-            lane.last_error = None
-            lane.sequence.delivered(batch)
-            self._settle(batch, base_offset, append_time_ms, None)
-
-    def _retry(
-        self, lane: Lane, batch: "Batch", error: Exception, *, in_doubt: bool = False, pause: bool = True
-    ) -> None:
-        """Put a batch back to its place, to go again, as a rule after a pause."""
-        if not lane.come_back(batch):
-            return
-        lane.last_error = error
-        batch.in_doubt = batch.in_doubt or in_doubt
-        lane.put_back(batch)
-        self._active[lane] = None
-        now = self._clock.monotonic()
-        if pause and lane.retry_at <= now:  # Those that come back together make one pause.
-            seconds = min(self._config.retry_backoff * 2 ** min(lane.setbacks, 16), self._config.retry_backoff_max)
-            lane.retry_at = now + seconds * self._random.uniform(0.8, 1.2)
-            lane.setbacks += 1
-            self._wake_at(lane.retry_at)
-
-    def _fail(self, lane: Lane, batch: "Batch", error: FeliceError, *, in_doubt: bool = False) -> None:
-        """Fail a batch for good; its numbers leave a hole unless it was the last one."""
-        lane.come_back(batch)
-        in_doubt = in_doubt or batch.in_doubt
-        if batch.attempts:
-            last = batch.serial + len(batch) == lane.sequence.next_serial
-            lane.sequence.lost(batch, last, in_doubt)
-        if in_doubt and not error.may_have_happened:
-            error = _own(error)
-            error.may_have_happened = True
-            error.message += "; an earlier try may have been written"
-        self._settle(batch, -1, -1, error)
-
-    def _settle(self, batch: "Batch", base_offset: int, append_time_ms: int, error: FeliceError | None) -> None:
-        builder = batch.builder
-        batch.settle(base_offset, append_time_ms, error)
-        if not batch.in_flight:  # Otherwise its request refers to the buffer still: see `_land`.
-            self._accumulator.release(batch, builder)
-            self._on_room()
-        if error is not None and not batch.looked:
-            self._on_failure(batch)
-
-    def _fail_named(self, lane: Lane, batch: "Batch", code: int, named: dict[int, str]) -> None:
-        """Fail the records that the broker has named (KIP-467); the others go again without them."""
-        lane.come_back(batch)
-        lane.put_back(part(self._accumulator, batch, [n for n in range(len(batch)) if n not in named]))
-        failed = [
-            batch.settle_one(index, BrokerError(code, f"producing to {lane.name}", broker_message=said))
-            for index, said in named.items()
-        ]
-        self._let_go(lane, batch)
-        # Where these records were there is a hole in the numbers.
-        lane.begin_again = self._config.idempotence
-        if unseen := [record for record in failed if not record.looked]:
-            self._on_failure(*unseen)
-
-    def _let_go(self, lane: Lane, batch: "Batch") -> None:
-        """Give back the bytes of a batch for whose records others stand now."""
-        builder, batch.payload = batch.builder, None
-        self._accumulator.release(batch, builder)
-        self._active[lane] = None
-
-    def _split(self, lane: Lane, batch: "Batch") -> None:
-        """Cut a batch that is too large for the broker in two."""
-        lane.come_back(batch)
-        for half in halves(self._accumulator, batch):
-            lane.put_back(half)
-        self._let_go(lane, batch)
-        self._events.emit(
-            BatchSplit(
-                client_id=self._config.client_id,
-                topic=lane.queue.topic,
-                partition=lane.queue.partition,
-                records=len(batch),
-                batches=2,
-            )
-        )
 
     def _note(self, error: FeliceError) -> None:
         for lane in self._active:
@@ -518,7 +393,7 @@ class Sender:
             if open_batch is not None and open_batch.begun <= now - patience:
                 self._accumulator.seal(lane.queue)
             for batch in lane.expired(now, patience):
-                self._fail(lane, batch, self._too_late(lane, batch), in_doubt=batch.in_flight)
+                self._outcomes.fail(lane, batch, self._too_late(lane, batch), in_doubt=batch.in_flight)
             busy = busy or lane.busy or not lane.idle
         if busy:
             self._sweep_later()
@@ -549,7 +424,7 @@ class Sender:
         lane.waiting.clear()
         lane.queue.sealed.clear()
         for batch in left:
-            self._fail(lane, batch, _own(error))
+            self._outcomes.fail(lane, batch, own(error))
 
     def live(self) -> "Iterable[Batch]":
         """Return every batch that has no outcome; open ones are sealed first."""
@@ -575,7 +450,7 @@ class Sender:
                     f"{lane.name}: the producer was closed before the record was delivered{said}; {self._why(lane)}",
                     may_have_happened=doubt,
                 )
-                self._fail(lane, batch, error, in_doubt=doubt)
+                self._outcomes.fail(lane, batch, error, in_doubt=doubt)
 
     async def close(self) -> None:
         """Fail all that is left, and end every task."""
@@ -597,23 +472,3 @@ class Sender:
 
 def _size(batch: "Batch") -> int:
     return len(batch.payload) if batch.payload is not None else batch.builder.size
-
-
-def _named(batch: "Batch", answer: Answer) -> dict[int, str]:
-    """Return the records that the broker refuses, with its reasons, where the others are worth another try."""
-    if batch.in_doubt or answer.error_code not in (ErrorCode.INVALID_RECORD, ErrorCode.INVALID_TIMESTAMP):
-        return {}
-    named = {
-        found.batch_index: found.batch_index_error_message or answer.error_message or ""
-        for found in answer.record_errors
-        if 0 <= found.batch_index < len(batch)
-    }
-    return named if len(named) < len(batch) else {}
-
-
-def _own(error: FeliceError) -> FeliceError:
-    """Return an equal error that one batch has for itself."""
-    copy = type(error).__new__(type(error))
-    copy.__dict__.update(error.__dict__)
-    copy.args, copy.__cause__ = error.args, error.__cause__
-    return copy
