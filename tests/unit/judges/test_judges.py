@@ -98,7 +98,7 @@ def keep(contestant: str, **states: str) -> None:
 
 
 def test_a_miss_is_what_passes_on_kafka_alone_and_has_its_cause(suite: Suite, tmp_path: Path) -> None:
-    """Skipped is not passed; a cause may stand for several cases, one that has gone is told, the rest is unexplained."""
+    """Skipped is not passed; a cause may stand for several cases; one that has gone is told."""
     keep("kafka", acl_one="passed", lost="passed", fine="passed", own="failed", mended="passed", skip="passed")
     keep("felice", acl_one="failed", lost="failed", fine="passed", own="passed", mended="passed", skip="skipped")
     board = Scoreboard([suite])
