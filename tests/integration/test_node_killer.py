@@ -1,6 +1,8 @@
 """The killer of nodes: by its seed, never too many at once, and everything is up again at the end."""
 
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -147,3 +149,18 @@ def test_nodes_of_the_broker_are_killed_under_a_producer(make_broker: Callable[.
     assert broker.faults.active == ()
     written = [record.value for record in broker.wait_for_records("letters", len(acknowledged))]
     assert sorted(written) == sorted(acknowledged)
+
+
+def test_the_package_loads_its_tools_when_they_are_asked_for() -> None:
+    """Importing `felice.testing` brings neither proxy nor killer; both can be had from it, and nothing else."""
+    code = """
+import sys, felice.testing
+assert not {"felice.testing.proxy", "felice.testing.killer"} & set(sys.modules)
+from felice.testing import FaultProxy, NodeKiller
+assert felice.testing.NodeKiller is NodeKiller and {"FaultProxy", "NodeKiller"} <= set(dir(felice.testing))
+try:
+    felice.testing.Nothing
+except AttributeError:
+    print("well")
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "well\n"
