@@ -8,8 +8,11 @@ import pytest
 from confluent_kafka import Consumer, ConsumerGroupState, ConsumerGroupType
 from confluent_kafka.admin import AdminClient
 
-from asking import batch
+from asking import Asker, batch
 from felice.broker import Broker
+from felice.errors import ErrorCode
+from felice.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
+from felice.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from plain_produce import produce
 
 TOPIC, GROUP = "letters", "readers"
@@ -199,3 +202,13 @@ def test_admins_see_the_group(broker: Broker) -> None:
             admin.delete_consumer_groups([GROUP])[GROUP].result(PATIENCE)
     admin.delete_consumer_groups([GROUP])[GROUP].result(PATIENCE)
     assert GROUP not in broker.groups
+
+
+def test_error_faults_strike_before_anything_is_checked(broker: Broker) -> None:
+    """A fault is what a test asks for; what is wrong with the request does not matter."""
+    code = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+    broker.faults.error(code, "ConsumerGroupHeartbeat")
+    broker.faults.error(code, "ConsumerGroupDescribe")
+    with Asker(broker.bootstrap_servers, "faults") as asker:
+        assert asker.ask(ConsumerGroupHeartbeatRequest(), 1).error_code == code
+        assert asker.ask(ConsumerGroupDescribeRequest(group_ids=[""]), 1).groups[0].error_code == code

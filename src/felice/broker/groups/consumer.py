@@ -15,16 +15,15 @@ way in and out for the others; `upgrade` and `downgrade` are the ways from one k
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from felice.broker.groups import consumer_claims, consumer_classic, consumer_log
 from felice.broker.groups.assignors import allowed_assignors
-from felice.broker.groups.consumer_member import AWAY, ConsumerMember, Entry, MemberState
+from felice.broker.groups.consumer_member import AWAY, ConsumerMember, Entry
 from felice.broker.groups.consumer_patterns import PatternChange, Patterns
 from felice.broker.groups.consumer_reconciliation import Reported, reconcile
 from felice.broker.groups.consumer_target import Target, look_at
-from felice.broker.groups.consumer_timers import Timers, Wait
+from felice.broker.groups.consumer_timers import Timers
 from felice.broker.groups.downgrade import downgrade, may_downgrade
 from felice.broker.groups.group import CheckPartition, Claim, Group, Record
 from felice.broker.groups.joining import Applicant
@@ -57,7 +56,7 @@ class ConsumerGroup(Group):
         self.target = Target(group_id)
         self.members: dict[str, ConsumerMember] = {}
         self.patterns = Patterns()
-        self.timers = Timers(self.clock)
+        self.timers = Timers(self.clock, self._session_timeout, self._time_is_over)
         self.origin: Group | None = None
         """The group of another kind whose place this one takes with its first step."""
         self._static: dict[str, str] = {}
@@ -224,7 +223,7 @@ class ConsumerGroup(Group):
         if reached != updated:
             self.put(reached)
             records.append(consumer_log.current_record(self.id, reached))
-            self._wait_for_revocation(reached)
+            self.timers.expect_revocation(reached)
         self._write(records)
         self.resolve_patterns(fresh=pattern is PatternChange.UNRESOLVED and not users[updated.regex])
         return reached
@@ -241,7 +240,7 @@ class ConsumerGroup(Group):
         if self.members:
             records += self.records()
         for member in self.members.values():
-            self.keep_alive(member)
+            self.timers.keep_alive(member)
         self.groups.replace(self)
         return records
 
@@ -387,40 +386,14 @@ class ConsumerGroup(Group):
         self.put(away)
         self._write([consumer_log.current_record(self.id, away)])
 
-    def keep_alive(self, member: ConsumerMember) -> None:
-        """Begin a member's session anew."""
-        timeout = self.setting("session.timeout.ms") if member.classic is None else member.classic.session_timeout_ms
-        self.timers.set(member.id, Wait.SESSION, timeout / 1000, partial(self._time_is_over, member.id))
+    def _session_timeout(self, member: ConsumerMember) -> int:
+        """Return for how many milliseconds a member may be silent."""
+        return self.setting("session.timeout.ms") if member.classic is None else member.classic.session_timeout_ms
 
-    def expect(self, member: ConsumerMember, wait: Wait) -> None:
-        """Give a member its rebalance timeout for something, from now on or, for joining again, as it is running."""
-        begin = self.timers.set_if_absent if wait is Wait.JOIN else self.timers.set
-        begin(member.id, wait, member.rebalance_timeout_ms / 1000, partial(self._time_is_over, member.id))
-
-    def _wait_for_revocation(self, member: ConsumerMember) -> None:
-        """Give a member its rebalance timeout to give up what it shall not keep.
-
-        Members of the classic protocol are told to join again instead.
-        """
-        if member.classic is not None:
-            return
-        if member.state is not MemberState.UNREVOKED_PARTITIONS:
-            self.timers.cancel(member.id, Wait.REVOCATION)
-            return
-        seconds = member.rebalance_timeout_ms / 1000
-        self.timers.cancel(member.id, Wait.REVOCATION)
-        self.timers.set(member.id, Wait.REVOCATION, seconds, partial(self._revocation_is_over, member.id, member.epoch))
-
-    def _time_is_over(self, member_id: str) -> None:
-        """Remove a member that was waited for in vain."""
+    def _time_is_over(self, member_id: str, epoch: int | None) -> None:
+        """Remove a member that was waited for in vain, if it is still in the epoch that it was to leave."""
         member = self.members.get(member_id)
-        if member is not None:
-            self.fence([member])
-
-    def _revocation_is_over(self, member_id: str, epoch: int) -> None:
-        """Remove a member that has not left an epoch in time."""
-        member = self.members.get(member_id)
-        if member is not None and member.epoch == epoch:
+        if member is not None and epoch in (None, member.epoch):
             self.fence([member])
 
     # --- the log ---
@@ -450,8 +423,8 @@ class ConsumerGroup(Group):
         self.timers.clear()
         if led:
             for member in self.members.values():
-                self.keep_alive(member)
-                self._wait_for_revocation(member)
+                self.timers.keep_alive(member)
+                self.timers.expect_revocation(member)
         return self
 
     def removed(self) -> None:

@@ -61,8 +61,8 @@ def join(group: "ConsumerGroup", applicant: Applicant, waiting: WaitingJoin) -> 
         downgrade(group, (), rebalance=group.target.epoch < group.epoch)
     else:
         group.timers.cancel(member.id, Wait.JOIN)
-        group.keep_alive(member)
-        group.expect(member, Wait.SYNC)
+        group.timers.keep_alive(member)
+        group.timers.expect(member, Wait.SYNC)
     waiting.answer(
         JoinGroupResponse(
             member_id=member.id,
@@ -81,10 +81,10 @@ def sync(group: "ConsumerGroup", claim: Claim, protocol: tuple[str | None, str |
         if said is not None and said != known:
             raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
     if member.epoch < group.target.epoch and member.state is not MemberState.UNREVOKED_PARTITIONS:
-        group.expect(member, Wait.JOIN)
+        group.timers.expect(member, Wait.JOIN)
         raise Refused(ErrorCode.REBALANCE_IN_PROGRESS)
     group.timers.cancel(member.id, Wait.SYNC)
-    group.keep_alive(member)
+    group.timers.keep_alive(member)
     waiting.answer(
         SyncGroupResponse(
             protocol_type=protocol[0],
@@ -97,13 +97,13 @@ def sync(group: "ConsumerGroup", claim: Claim, protocol: tuple[str | None, str |
 def heartbeat(group: "ConsumerGroup", claim: Claim) -> None:
     """Keep a member's session alive; refuse with REBALANCE_IN_PROGRESS where it has to join again."""
     member, _ = _present(group, claim)
-    group.keep_alive(member)
+    group.timers.keep_alive(member)
     if (
         member.epoch < group.target.epoch
         or member.state is MemberState.UNREVOKED_PARTITIONS
         or (member.state is MemberState.UNRELEASED_PARTITIONS and not _waits_for_others(group, member))
     ):
-        group.expect(member, Wait.JOIN)
+        group.timers.expect(member, Wait.JOIN)
         raise Refused(ErrorCode.REBALANCE_IN_PROGRESS)
 
 

@@ -62,7 +62,7 @@ def heartbeat(
     reported = _reported(request)
     entry = _entry(group, request, reported)
     member = group.step(entry, _updated(entry.member, request, client_id, client_host), reported)
-    group.keep_alive(member)
+    group.timers.keep_alive(member)
     shown = request.member_epoch == NEW or _is_full(request) or member.assigned != entry.member.assigned
     return ConsumerGroupHeartbeatResponse(
         member_id=member.id,

@@ -34,6 +34,7 @@ def _handle(call: Call, request: ConsumerGroupDescribeRequest) -> ConsumerGroupD
 def _describe(call: Call, group_id: str) -> Described:
     """Describe one group; a group of another kind is as good as none."""
     try:
+        call.check_faults(None)
         if not group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, group_id)

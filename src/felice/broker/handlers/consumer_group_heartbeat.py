@@ -14,6 +14,7 @@ __all__ = ["HANDLER"]
 def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse:
     """Hand the request to the group."""
     try:
+        call.check_faults(None)
         check(request, call.version, allowed_assignors(call.cluster.settings))
         call.check_coordinator(Kind.GROUP, request.group_id)
         return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
