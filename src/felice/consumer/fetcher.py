@@ -10,9 +10,6 @@ Non-obvious:
 
 - Every chunk remembers the shelf it was fetched for. An answer for a shelf that is no longer its partition's, or from
   another offset than is due next, is dropped: there was a seek in between.
-- Where memory runs out while paused partitions hold some, their newest chunks are dropped, to be fetched again, and the
-  reader lets go of what it has half read of them: a partition that nobody reads must not keep the others from being
-  read.
 - Errors and jumps go on the shelf too, behind the records that came before them.
 """
 
@@ -28,10 +25,11 @@ from felice.cluster.backoff import Backoff
 from felice.cluster.engine import Engine
 from felice.cluster.router import Cluster
 from felice.config import ConsumerConfig
-from felice.consumer.budget import Budget, Frame
+from felice.consumer.budget import Frame
 from felice.consumer.finder import Finder, Findings
 from felice.consumer.lookup import Lookup
 from felice.consumer.outbox import Outbox
+from felice.consumer.room import SMALLEST_ASK, Room
 from felice.consumer.session import Want
 from felice.consumer.shelf import Chunk, Partition, Shelf
 from felice.consumer.source import Flight, Source
@@ -47,10 +45,6 @@ else:
     scan = native.pick("felice.consumer._batch").scan
 
 __all__ = ["Fetcher"]
-
-SMALLEST_ASK = 16 * 1024
-"""Bytes of room below which nothing is asked for until some is given back."""
-
 
 FAREWELL = 0.5
 """Seconds that a close waits, at most, for brokers to forget what they remember of this consumer's fetches."""
@@ -79,10 +73,10 @@ class Fetcher:
         self._outbox = outbox
         self._sources: dict[int, Source] = {}
         self._committed = config.isolation == "read_committed"
-        self._ask_bytes = config.partition_bytes
         self._news: list[asyncio.Future[None]] = []
         self._closed = False
-        self.budget = Budget(config.buffer_bytes)
+        self._room = Room(config, outbox)
+        self.budget = self._room.budget
         self.lookup = Lookup(cluster, config, clock, random)
         findings = Findings(self._begin, self._jump, self._again, self._fail)
         self.finder = Finder(self.lookup, config, clock, random, events, findings, self.spawn)
@@ -101,17 +95,11 @@ class Fetcher:
 
     def add(self, partitions: list[Partition]) -> None:
         """Read these too."""
-        self._share_out()
+        self._room.share_out()
         for partition in partitions:
             self._adopt(partition)
             self.place(partition)
         self._tell()
-
-    def _share_out(self) -> None:
-        """Divide the budget: each partition may have on its shelf what was there at low water, and one answer more."""
-        share = self._config.buffer_bytes // (2 * max(1, len(self._outbox.partitions)))
-        self._outbox.low_water = max(1, min(2 * self._config.partition_bytes, share))
-        self._ask_bytes = max(min(self._config.partition_bytes, share), min(SMALLEST_ASK, self._config.partition_bytes))
 
     def place(self, partition: Partition) -> None:
         """Fetch a partition from where it is now: a replica that its leader named, or its leader."""
@@ -174,35 +162,25 @@ class Fetcher:
 
     def drain(self) -> None:
         """Look what callers have done: taken something, sought, paused or resumed."""
-        self._take_back()
+        self._room.take_back()
         for partition in self._outbox.partitions.values():
             if partition.shelf is not partition.adopted:
                 self._adopt(partition)
         for source in self._sources.values():
             source.poke()
 
-    def _take_back(self) -> None:
-        returned = self._outbox.returned
-        while returned:
-            self._release(returned.popleft())
-
-    def _release(self, chunk: Chunk) -> None:
-        if chunk.frame is not None:
-            self.budget.release(chunk.frame)
-            chunk.frame = None  # it may come back twice: from the reader, and from the thread that seeks
-
     def _adopt(self, partition: Partition) -> None:
         """Fetch for the shelf that a seek has put there, from its offset or from where that turns out to be."""
         old, partition.adopted = partition.adopted, partition.shelf
         while old is not None and old.chunks:
             try:
-                self._release(old.chunks.popleft())
+                self._room.release(old.chunks.popleft())
             except IndexError:
                 break  # The reader has just taken the last one.
         if old is not None:
             # A reader that is just taking another one gives that back itself, when it sees that the shelf has gone.
             self._outbox.returned.extend(old.held)
-            self._take_back()
+            self._room.take_back()
         shelf = partition.adopted
         partition.flight = None
         partition.halted = partition.looking = False
@@ -237,10 +215,10 @@ class Fetcher:
 
     def depart(self, partitions: Sequence[Partition]) -> tuple[Flight, int] | None:
         """Reserve room for an answer; return the request to be, and how much the answer may hold."""
-        self._take_back()
+        self._room.take_back()
         most = min(self._config.fetch_bytes, max(SMALLEST_ASK, self._config.buffer_bytes // (4 * len(self._sources))))
         least = min(SMALLEST_ASK, most)
-        if not self._make_room(least):
+        if not self._room.make(least):
             return None
         wants = [self._want(partition) for partition in partitions]
         most = min(most, sum(want.max_bytes for want in wants), max(self.budget.free, least))
@@ -248,48 +226,6 @@ class Fetcher:
         # One batch may be larger than all limits, or it could never be fetched.
         oversized = max((partition.max_bytes for partition in partitions), default=0)
         return Flight(partitions, wants, most), max(most, oversized)
-
-    def _make_room(self, size: int) -> bool:
-        """Tell whether so much may be asked for, at the cost of what paused partitions have on their shelves."""
-        budget, outbox = self.budget, self._outbox
-        if budget.free >= size or not (budget.buffered or budget.requested):
-            outbox.starved = False
-            return True
-        # Race: the reader gives memory back while the engine runs out of it.
-        #   1. engine: finds no room             1. engine: finds no room
-        #   2. reader: returns a chunk           2. engine: starved = True
-        #   3. reader: starved is not set        3. reader: returns a chunk
-        #   4. engine: starved = True            4. reader: starved is set, rings
-        #   5. engine: looks once more
-        outbox.starved = True
-        self._take_back()
-        for partition in outbox.partitions.values():
-            if budget.free >= size:
-                break
-            if partition.paused and partition.flight is None and not partition.looking:
-                self._strip(partition, size)
-        if budget.free < size:
-            if any(partition.paused and partition.shelf.held for partition in outbox.partitions.values()):
-                outbox.ring()  # What a reader holds half read only the reader can let go.
-            return False
-        outbox.starved = False
-        return True
-
-    def _strip(self, partition: Partition, size: int) -> None:
-        """Drop a paused partition's newest chunks until there is room, to fetch them again when it is resumed."""
-        shelf = partition.shelf
-        while self.budget.free < size:
-            try:
-                chunk = shelf.chunks.pop()
-            except IndexError:
-                return
-            if chunk.data is None:
-                shelf.chunks.append(chunk)  # an error or a jump, which cannot be fetched again
-                return
-            shelf.put -= chunk.size
-            partition.fetch_offset = chunk.offset
-            partition.halted = False  # by what made no sense in it, if by anything
-            self._release(chunk)
 
     def _want(self, partition: Partition) -> Want:
         view = self._cluster.metadata.leader(*partition.tp)
@@ -299,7 +235,7 @@ class Fetcher:
             partition.tp.partition,
             partition.fetch_offset,
             view.leader_epoch if view is not None else -1,
-            max(self._ask_bytes, partition.max_bytes),
+            max(self._room.ask_bytes, partition.max_bytes),
         )
 
     # -- what comes of it -----------------------------------------------------------------------------------------
