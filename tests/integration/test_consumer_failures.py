@@ -554,6 +554,31 @@ async def test_a_broker_that_does_not_answer_holds_up_no_lookup_at_another() -> 
             assert (await reading.poll(5)).values() == [b"sought"]
 
 
+async def test_a_partition_that_never_had_a_position_says_why() -> None:
+    """Neither position() nor lag() make up a number for it; poll() tells it, too."""
+    async with ScriptedBroker() as server:
+        log = Log(server)
+        refused = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+
+        def offsets(request: Any, header: Any) -> ListOffsetsResponse:
+            answer = log.offsets(request, header)
+            if request.topics[0].partitions[0].timestamp == -2:
+                answer.topics[0].partitions[0].error_code = refused
+            return answer
+
+        server.on(ListOffsetsRequest, offsets)
+        async with AsyncConsumer[Any, bytes](server.address, "letters", start="earliest", **FAST) as reading:
+            for _ in range(2):
+                with pytest.raises(PartitionError, match="TOPIC_AUTHORIZATION_FAILED"):
+                    await reading.position(LETTERS_0)
+                assert await reading.lag() == {}
+                with pytest.raises(PartitionError, match="TOPIC_AUTHORIZATION_FAILED"):
+                    await reading.poll(5)
+            await reading.seek(LETTERS_0, "latest")
+            assert await reading.position(LETTERS_0) == 1000
+            assert await reading.lag() == {LETTERS_0: 0}
+
+
 async def test_14_an_answer_that_lies_about_its_batches_harms_nobody() -> None:
     """Row 14: batches of other offsets than were asked for, empty answers and foreign partitions end in no loop."""
     async with ScriptedBroker() as server:

@@ -183,12 +183,15 @@ class AsyncConsumer(Generic[K, V]):
         self._core.seek(found, start)
 
     async def position(self, partition: Partitionish, *, timeout: float = 30.0) -> int:
-        """Return the offset of the next message of a partition; waits where it has to be looked up yet."""
+        """Return the offset of the next message of a partition; waits where it has to be looked up yet.
+
+        Raises what has stopped a partition before it had a position.
+        """
         (found,) = await self._partitions([partition], timeout)
         core = self._core
         if core.position(found) < 0:
             await core.engine.run_async(core.positioned, [found.tp], self._deadline(timeout))
-        return core.position(found)
+        return core.known_position(found)
 
     async def pause(self, *partitions: Partitionish, timeout: float = 30.0) -> None:
         """Return no messages of these partitions until they are resumed; what was read ahead is kept."""
@@ -238,7 +241,10 @@ class AsyncConsumer(Generic[K, V]):
         return await core.engine.run_async(core.times, parse_times(times), self._deadline(timeout))
 
     async def lag(self, *, timeout: float = 30.0) -> dict[TopicPartition, int]:
-        """Ask how far each position is from its partition's end, in offsets."""
+        """Ask how far each position is from its partition's end, in offsets.
+
+        Left out is a partition that an error has stopped before it had a position.
+        """
         core = self._core
         core.check()
         return await core.engine.run_async(core.lag, self._deadline(timeout))

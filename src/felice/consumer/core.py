@@ -171,8 +171,8 @@ class Core(Taker[K, V], Generic[K, V]):
     async def lag(self, deadline: float) -> dict[TopicPartition, int]:
         """Ask how many offsets lie between each position and its partition's end."""
         ends = await self.ends(None, deadline, END)
-        partitions = self.outbox.partitions
-        return {tp: max(0, end - self.position(partitions[tp])) for tp, end in ends.items()}
+        positions = {tp: self.position(self.outbox.partitions[tp]) for tp in ends}
+        return {tp: max(0, end - positions[tp]) for tp, end in ends.items() if positions[tp] >= 0}
 
 
 def build(

@@ -14,6 +14,7 @@ A seek does not empty the shelf, which somebody might just be taking from; it pu
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from felice.consumer.budget import Frame
@@ -162,6 +163,13 @@ class Partition:
         """The offset of the next record for the user, but for an iteration; -1 while it is not known."""
         shelf = self.shelf
         return shelf.position if shelf.position >= 0 else shelf.offset
+
+    @property
+    def failure(self) -> PartitionError | None:
+        """Why reading has stopped, also where the user is still to be told as the next thing."""
+        with suppress(IndexError):
+            return self.error or self.shelf.chunks[0].error
+        return None
 
     def __repr__(self) -> str:
         """Return what it is and how far."""

@@ -378,6 +378,13 @@ class Taker(Generic[K, V]):
                 return at
         return partition.position
 
+    def known_position(self, partition: Partition) -> int:
+        """Return the position that was waited for; raise why there is none."""
+        at = self.position(partition)
+        if at < 0 and (error := partition.failure) is not None:
+            raise error.with_traceback(None)
+        return at
+
     def seek(self, partition: Partition, spec: StartSpec) -> None:
         """Read a partition from another place on."""
         start = parse_start(spec, "seek")
