@@ -19,15 +19,26 @@ SETTINGS = {
     "num.partitions": "4",
     "offsets.topic.num.partitions": "1",
     "transaction.state.log.num.partitions": "1",
-    "group.initial.rebalance.delay.ms": "0",
+    # Short, but not nothing: suites suppose that members who join at once are of one generation.
+    "group.initial.rebalance.delay.ms": "100",
     # Without one Kafka refuses to keep access control entries.
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "log.retention.ms": "-1",  # suites write records of 1970, and look for them after Kafka's first round of cleaning
 }
 """What both are started with, and what suites suppose of a broker."""
 
-# Suites come without names and add entries as they go: whoever no entry speaks of may do everything.
+RACKED = {"replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector"}
+"""What several nodes are started with besides, each in a rack of its own."""
+
+# Suites come without names and add entries as they go: whoever no entry speaks of may do everything. Several nodes
+# do not even find together otherwise, for they come without names too.
 PERMISSIVE = {"allow.everyone.if.no.acl.found": "true"}
+NAMELESS = {"super.users": "User:ANONYMOUS"}
+
+
+def racks(nodes: int) -> list[str]:
+    """Name a rack for each of several nodes, as librdkafka's suite knows them; none for one alone."""
+    return [f"RACK{number + 1}" for number in range(nodes)] if nodes > 1 else []
 
 
 class Contestant(Protocol):
@@ -59,7 +70,9 @@ class Kafka:
         sys.path.insert(0, str(ROOT / "tests" / "kafka"))
         from cluster import KafkaCluster  # type: ignore[import-not-found]
 
-        with KafkaCluster(nodes, {**SETTINGS, **PERMISSIVE, **(settings or {})}) as cluster:
+        several = {**RACKED, **NAMELESS} if nodes > 1 else {}
+        options = {**SETTINGS, **PERMISSIVE, **several, **(settings or {})}
+        with KafkaCluster(nodes, options, racks=racks(nodes)) as cluster:
             try:
                 yield cluster.bootstrap_servers
             finally:
@@ -82,7 +95,9 @@ class Felice:
         LOGS.mkdir(parents=True, exist_ok=True)
         log = LOGS / "broker-felice.log"
         log.unlink(missing_ok=True)
-        configs = [f"--config={key}={value}" for key, value in {**SETTINGS, **(settings or {})}.items()]
+        options = {**SETTINGS, **(RACKED if nodes > 1 else {}), **(settings or {})}
+        configs = [f"--config={key}={value}" for key, value in options.items()]
+        configs += [f"--rack={rack}" for rack in racks(nodes)]
         with tempfile.TemporaryDirectory() as folder:
             ready = Path(folder) / "ready"
             command = [sys.executable, "-m", "felice.broker", "--port=0", f"--nodes={nodes}", f"--ready-file={ready}"]

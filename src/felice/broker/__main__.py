@@ -41,6 +41,7 @@ def _configs(context: click.Context, parameter: click.Parameter, given: tuple[st
 @click.option("--port", default=9092, type=click.IntRange(0, 65535),
               help="Port of the first node, the others follow; 0 for free ports.")  # fmt: skip
 @click.option("--nodes", default=1, type=click.IntRange(1, 1000), help="Number of nodes.")
+@click.option("--rack", "racks", multiple=True, help="Rack of a node; once for each, the first node's first.")
 @click.option("--topic", "topics", multiple=True, callback=_topics, metavar="NAME[:PARTITIONS]",
               help="A topic to begin with; may be given again.")  # fmt: skip
 @click.option("--auto-create/--no-auto-create", default=True, help="Create topics when clients ask for them.")
@@ -54,6 +55,7 @@ def main(
     advertised_host: str | None,
     port: int,
     nodes: int,
+    racks: tuple[str, ...],
     topics: dict[str, int],
     auto_create: bool,
     configs: dict[str, str],
@@ -72,6 +74,7 @@ def main(
     broker = Broker(
         topics,
         nodes=nodes,
+        racks=racks or None,
         host=host,
         port=port,
         advertised_host=advertised_host,
