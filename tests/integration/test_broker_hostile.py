@@ -200,6 +200,8 @@ def _target(link: Path) -> str:
 @pytest.fixture
 def process() -> Iterator[Process]:
     """The command."""
+    if sys.platform != "linux":
+        pytest.skip("what a process holds is read from /proc")
     _allow_files(3 * THOUSAND)
     command = [sys.executable, "-m", "felice.broker", "--port", "0", "--topic", "letters:4"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as broker:
@@ -327,3 +329,20 @@ def test_who_does_not_read_costs_one_answer(process: Process) -> None:
         finally:
             for sock in sockets:
                 sock.close()
+
+
+def test_running_out_of_files_is_survived(process: Process) -> None:
+    """While there are no more descriptors the broker serves whom it has, and takes others when there are again."""
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (100, 100))
+    with Asker(process.servers, "") as old:
+        assert old.ask(ALL, 9) != SILENCE
+        sockets = [connect(process.servers) for _ in range(150)]  # the kernel takes them, the broker not all
+        try:
+            for _ in range(20):
+                assert old.ask(ALL, 9) != SILENCE
+            assert process.connections() < 100
+        finally:
+            for sock in sockets:
+                sock.close()
+        with Asker(process.servers, "") as new:
+            assert new.ask(ALL, 9) != SILENCE
