@@ -617,6 +617,35 @@ async def test_48_a_preferred_replica_is_followed_and_left_when_it_is_gone() -> 
             assert (await reading.poll(5)).values() == [b"from the leader"]
 
 
+async def test_48_a_replica_that_nobody_knows_is_not_asked_for_over_and_over() -> None:
+    """Row 48: the leader that names it is asked again after a pause, and metadata before that."""
+    async with ScriptedBroker(1) as leader:
+        log = Log(leader)
+        known = False
+
+        async def lead(request: Any, header: Any) -> FetchResponse:
+            if known:
+                return await log.fetch(request, header)
+            asked.append(request)
+            return FetchResponse(
+                responses=[
+                    FetchResponse.FetchableTopicResponse(
+                        topic_id=request.topics[0].topic_id,
+                        partitions=[FetchResponse.PartitionData(partition_index=0, preferred_read_replica=9)],
+                    )
+                ]
+            )
+
+        asked: list[Any] = []
+        leader.on(FetchRequest, lead)
+        log.pieces = {0: batch(0, [b"from the leader"])}
+        async with AsyncConsumer[Any, bytes](leader.address, "letters", start=0, rack="here", **FAST) as reading:
+            assert not await reading.poll(0.4)
+            assert 1 < len(asked) < 100
+            known = True
+            assert (await reading.poll(5)).values() == [b"from the leader"]
+
+
 async def test_new_partitions_are_noticed_and_read_from_their_beginning() -> None:
     async with ScriptedBroker() as server:
         log = Log(server)

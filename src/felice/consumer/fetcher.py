@@ -332,6 +332,10 @@ class Fetcher:
             partition.replica = data.preferred_read_replica
             partition.replica_until = self._clock.monotonic() + self._config.metadata_max_age
             self.place(partition)
+            if partition.replica < 0:
+                # It names one that we do not know: only metadata tells where it is, and it would be named again.
+                self._cluster.request_refresh(f"nothing is known of replica {data.preferred_read_replica}")
+                self._poke_later(partition)
         records: Any = data.records
         if records is None or not len(records):
             return
