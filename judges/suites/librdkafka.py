@@ -4,10 +4,10 @@ The runner gives a case thirty seconds or a few times as many, and is not made f
 suit it when nothing goes wrong. So it runs in passes, each on a fresh broker:
 
 1. all cases, four at a time, in the suite's quick mode;
-2. those that did nothing in quick mode, and those that the end of the runner cut off, in full mode;
+2. those that did next to nothing in quick mode, and those that the end of the runner cut off, in full mode;
 3. those that failed, one by one; and once more on three nodes, for so many the suite supposes. The best of it counts.
 
-A case that comes back within a millisecond has asked no broker anything: in both modes, it is skipped, not passed.
+A case that comes back within a millisecond has asked no broker anything: it is skipped, not passed.
 """
 
 import re
@@ -25,6 +25,7 @@ from judges.suite import Order, Suite, brief, plain
 KAFKA_VERSION = "4.3.1"  # what the cases are to suppose of a broker
 PASS_TIMEOUT, ALONE_TIMEOUT = 1500.0, 240.0
 NOTHING = 0.001  # seconds in which no broker can have been asked
+LITTLE = 0.05  # seconds in which a case can have made clients and topics, but not done much with them
 QUICK, FULL = ("-Q", "-p4"), ("-p4",)
 
 _STARTED = re.compile(r"Running test (\w+) =")
@@ -45,7 +46,7 @@ class Scenario:
     variables: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     share: bool = False
-    """Whether it is the cases of share groups, or all the others."""
+    """Whether it is the cases of share groups, which take minutes and have one try, or all the others."""
 
     def selection(self, numbers: Sequence[str]) -> dict[str, str]:
         """Give the variables that choose cases by their numbers, all of the scenario where none is given."""
@@ -143,8 +144,8 @@ def _share_cases() -> set[str]:
     return {_number(name) for name, flag in named if "_share_" in name and flag != "TEST_F_MANUAL"}
 
 
-def _did_nothing(outcome: Outcome) -> bool:
-    return outcome.seconds < NOTHING and outcome.state is not State.FAILED
+def _took_less(outcome: Outcome, seconds: float) -> bool:
+    return outcome.seconds < seconds and outcome.state is not State.FAILED
 
 
 def _alone(scenario: Scenario, contestant: Contestant, case: str, nodes: int) -> Outcome:
@@ -154,7 +155,7 @@ def _alone(scenario: Scenario, contestant: Contestant, case: str, nodes: int) ->
         run, begun = Pass(scenario, contestant, mode, nodes), time.monotonic()
         found = [each for each in run.outcomes([_number(case)], ALONE_TIMEOUT) if each.case == case]
         outcome = found[0] if found else Outcome(case, State.FAILED, time.monotonic() - begun, run.reason(case))
-        if not _did_nothing(outcome):
+        if not _took_less(outcome, LITTLE):
             break
     return outcome
 
@@ -182,7 +183,7 @@ def _run(scenario: Scenario, contestant: Contestant, order: Order) -> Iterator[O
             continue
         if outcome.state is State.FAILED:
             failed[outcome.case] = outcome.detail
-        elif _did_nothing(outcome):
+        elif _took_less(outcome, LITTLE):
             again.add(outcome.case)
         else:
             yield outcome
@@ -195,13 +196,16 @@ def _run(scenario: Scenario, contestant: Contestant, order: Order) -> Iterator[O
             again.discard(outcome.case)
             if outcome.state is State.FAILED:
                 failed[outcome.case] = outcome.detail
-            elif _did_nothing(outcome):
+            elif _took_less(outcome, NOTHING):
                 yield Outcome(outcome.case, State.SKIPPED, 0.0, outcome.detail or "asks no broker anything here")
             else:
                 yield outcome
         failed |= {case: full.reason(case) for case in again}
     for case, reason in sorted(failed.items()):
-        yield _once_more(scenario, contestant, case, reason)
+        if scenario.share:
+            yield Outcome(case, State.FAILED, 0.0, reason)
+        else:
+            yield _once_more(scenario, contestant, case, reason)
 
 
 def _prepare() -> None:
