@@ -109,7 +109,8 @@ def test_mine(felice_broker):
     report = done.stdout.split("felice broker", 1)[1]
     assert "seed=1883" in report
     assert "<fault error on api='Produce': hit 1 of 2>" in report
-    assert "Produce v13 to node 1 from 'felice'" in report
+    assert "Produce v13 from 'felice' to node 1, answered in" in report
+    assert "hit by <fault error on api='Produce': hit 1 of" in report
 
 
 def test_a_wrong_marker_says_what_it_takes(run: Run) -> None:

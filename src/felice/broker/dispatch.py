@@ -108,7 +108,7 @@ class Dispatcher:
             match fault.action:
                 case Action.DELAY:
                     await self._pause(fault)
-                case Action.HOLD if not isinstance(fault, OwnAnswer):
+                case Action.HOLD:
                     await removal(fault)
                 case Action.DROP:
                     return self._ended(connection, fault)

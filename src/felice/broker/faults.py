@@ -47,6 +47,7 @@ class Action(Enum):
     BOMB = "sends a small batch in place of the records that unpacks to a very large one"
     THROTTLE = "answers with a throttle time, and takes no further request on this connection so long"
     STALE = "answers Metadata as the cluster was when the fault began"
+    ANSWER = "is answered by the test"
     HOLD = "keeps the request from being applied until the fault is removed"
     REFUSE = "closes a node's connections and refuses new ones until the fault is removed"
     FREEZE = "keeps a node from reading and sending until the fault is removed"

@@ -77,7 +77,7 @@ class OwnAnswer(Fault):
             raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(known)}")
         target = Target(api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id"))
         super().__init__(
-            faults, Action.HOLD, target, nth=where.get("nth", 1), times=where.get("times", 1),
+            faults, Action.ANSWER, target, nth=where.get("nth", 1), times=where.get("times", 1),
             chance=where.get("chance", 1.0),
         )  # fmt: skip
         self._function = function

@@ -122,7 +122,5 @@ def _told(broker: "Broker") -> str:
     lines += [f"{fault!r}" for fault in broker.faults.history] or ["no faults were injected"]
     requests = list(broker.requests)[-LAST_REQUESTS:]
     lines.append(f"the last {len(requests)} of {broker.requests.count} requests:" if requests else "no requests came")
-    lines += [
-        f"  {seen.number}: {seen.api} v{seen.version} to node {seen.node} from {seen.client_id!r}" for seen in requests
-    ]
+    lines += [f"  {seen!r}" for seen in requests]
     return "\n".join(lines)

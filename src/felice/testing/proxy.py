@@ -43,7 +43,7 @@ LISTS_OF_NODES = ("brokers", "coordinators", "node_endpoints")
 MAX_FRAME = 128 * 1024 * 1024
 SCRATCH = 256 * 1024
 CONNECT_TIMEOUT = 10.0
-POSSIBLE = frozenset(Action) - {Action.ERROR, Action.STALE}
+POSSIBLE = frozenset(Action) - {Action.ERROR, Action.STALE, Action.ANSWER}
 ON_RESPONSES = frozenset({Action.THROTTLE, Action.BAD_CRC, Action.BOMB})
 
 
