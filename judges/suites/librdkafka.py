@@ -46,7 +46,8 @@ class Scenario:
     variables: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     share: bool = False
-    """Whether it is the cases of share groups, which take minutes and have one try, or all the others."""
+    """Whether it is the cases of share groups, or all the others. Those have no quick mode, take minutes each, and so
+    have one try only."""
 
     def selection(self, numbers: Sequence[str]) -> dict[str, str]:
         """Give the variables that choose cases by their numbers, all of the scenario where none is given."""
@@ -177,20 +178,20 @@ def _run(scenario: Scenario, contestant: Contestant, order: Order) -> Iterator[O
     log_of(scenario, contestant).unlink(missing_ok=True)
     again: set[str] = set()
     failed: dict[str, str] = {}
-    quick = Pass(scenario, contestant, QUICK)
-    for outcome in quick.outcomes(sorted({_number(word) for word in order.words}), PASS_TIMEOUT):
+    first = Pass(scenario, contestant, FULL if scenario.share else QUICK)
+    for outcome in first.outcomes(sorted({_number(word) for word in order.words}), PASS_TIMEOUT):
         if not order.wants(outcome.case):
             continue
         if outcome.state is State.FAILED:
             failed[outcome.case] = outcome.detail
-        elif _took_less(outcome, LITTLE):
+        elif _took_less(outcome, LITTLE) and not scenario.share:
             again.add(outcome.case)
         else:
             yield outcome
-    again |= {case for case in quick.cut if order.wants(case)}
+    again |= {case for case in first.cut if order.wants(case)}
     if again:
-        full = Pass(scenario, contestant, FULL)
-        for outcome in full.outcomes(sorted(map(_number, again)), PASS_TIMEOUT):
+        second = Pass(scenario, contestant, FULL)
+        for outcome in second.outcomes(sorted(map(_number, again)), PASS_TIMEOUT):
             if outcome.case not in again:
                 continue
             again.discard(outcome.case)
@@ -200,7 +201,7 @@ def _run(scenario: Scenario, contestant: Contestant, order: Order) -> Iterator[O
                 yield Outcome(outcome.case, State.SKIPPED, 0.0, outcome.detail or "asks no broker anything here")
             else:
                 yield outcome
-        failed |= {case: full.reason(case) for case in again}
+        failed |= {case: second.reason(case) for case in again}
     for case, reason in sorted(failed.items()):
         if scenario.share:
             yield Outcome(case, State.FAILED, 0.0, reason)
