@@ -94,8 +94,8 @@ class Broker(Inspection, Steering):
             "auto.create.topics.enable": _text(auto_create),
             "default.replication.factor": str(min(nodes, 3)),
             "group.consumer.assignment.interval.ms": "0",
-            # Kafka's three seconds are too long for a test; with none, members that start together join one by one. Where
-            # time stands still, nobody could ever join but without.
+            # Kafka's three seconds are too long for a test; with none, members that start together join one by one.
+            # Where time stands still nobody would ever join.
             "group.initial.rebalance.delay.ms": "0" if isinstance(clock, StoppedClock) else "15",
             **{name: _text(value) for name, value in (configs or {}).items()},
         }
