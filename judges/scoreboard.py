@@ -128,8 +128,8 @@ class Scoreboard:
         yield "an authorizer, and once on `felice.broker`. Kafka does not pass everything either, so parity is the"
         yield "measure: the last column counts what passes there and not here. What was skipped has not passed."
         yield ""
-        yield "librdkafka's cases run four at a time, in quick mode where they have one. What fails so, on either broker,"
-        yield "is tried alone, then on three nodes; what comes back within a millisecond counts as skipped."
+        yield "librdkafka's cases run four at a time, in quick mode where they have one. What fails so, on either"
+        yield "broker, is tried alone, then on three nodes; what comes back within a millisecond counts as skipped."
         yield ""
         yield f"Versions: {', '.join(sorted(versions))}. Made by `make judges`."
         yield ""
@@ -162,8 +162,8 @@ class Scoreboard:
         yield from _table(("suite", "reason", "cases"), cells) if cells else ["Nothing."]
 
     def _why(self, row: Row, outcome: Outcome) -> str:
-        cause = self.cause(row, outcome.case)
-        return outcome.detail if cause == UNEXPLAINED else cause
+        """Give the cause of a failure on Kafka: only one that names the case is meant for it, too."""
+        return self.causes.get(row.suite.name, {}).get(outcome.case, outcome.detail)
 
     @staticmethod
     def _ours(row: Row, outcome: Outcome) -> str:

@@ -3,7 +3,7 @@
 The runner gives a case thirty seconds or a few times as many, and is not made for a small machine: four cases at a time
 suit it when nothing goes wrong. So it runs in passes, each on a fresh broker:
 
-1. all cases, four at a time, in the suite's quick mode;
+1. all cases, four at a time, in the suite's quick mode; those that are left when a time-out ends the runner, again;
 2. those that did next to nothing in quick mode, and those that the end of the runner cut off, in full mode;
 3. those that failed, one by one; and once more on three nodes, for so many the suite supposes. The best of it counts.
 
@@ -72,6 +72,8 @@ class Pass:
         self._end = "the runner ended before the case"
         self.cut: set[str] = set()
         """After `outcomes`: the cases under way when the runner ended or its time was up."""
+        self.whole = True
+        """After `outcomes`: whether the runner came to its end, so that no case is left."""
 
     def outcomes(self, numbers: Sequence[str], seconds: float) -> Iterator[Outcome]:
         """Run the cases with these numbers, or all of the scenario; yield each as it ends."""
@@ -92,11 +94,12 @@ class Pass:
             with Child(command, folder=tests, extra=extra, log=log_of(self._scenario, self._contestant)) as runner:
                 try:
                     yield from self._read(map(plain, runner.lines(seconds)))
+                    if runner.returncode not in (0, 1):
+                        self._end = f"the runner ended with {runner.returncode}"
+                        self.whole = False
                 except DeadlineError as error:
                     self._end = str(error)
-                runner.end()
-                if runner.returncode not in (0, 1, -15, -9):
-                    self._end = f"the runner ended with {runner.returncode}"
+                    self.whole = False
         # A case that fails ends its thread there and then, and says no more.
         for case in sorted(self.cut & self._failed.keys()):
             self.cut.discard(case)
@@ -138,11 +141,23 @@ def _number(case: str) -> str:
     return case.split("_")[0]
 
 
+def _listed() -> dict[str, str]:
+    """Give the names of all cases, each with the first of its flags, as the runner lists them."""
+    source = (librdkafka() / "tests" / "test.c").read_text()
+    return dict(re.findall(r"^ +_TEST\((\w+),\s*(\w+)", source, re.MULTILINE))
+
+
 def _share_cases() -> set[str]:
     """Give the numbers of the cases of share groups, which are a suite of their own; none that is run by hand only."""
-    listed = (librdkafka() / "tests" / "test.c").read_text()
-    named = re.findall(r"^ +_TEST\((\w+),\s*(\w+)", listed, re.MULTILINE)
-    return {_number(name) for name, flag in named if "_share_" in name and flag != "TEST_F_MANUAL"}
+    return {_number(name) for name, flag in _listed().items() if "_share_" in name and flag != "TEST_F_MANUAL"}
+
+
+def _left(scenario: Scenario, seen: set[str]) -> list[str]:
+    """Give the numbers of the cases that talk to a broker and were not seen; those of other scenarios among them."""
+    shared = _share_cases()
+    apart = ("TEST_F_LOCAL", "TEST_F_MANUAL", "TEST_F_KNOWN_ISSUE")
+    unseen = {_number(name) for name, flag in _listed().items() if name not in seen and flag not in apart}
+    return sorted(number for number in unseen if (number in shared) == scenario.share)
 
 
 def _took_less(outcome: Outcome, seconds: float) -> bool:
@@ -178,17 +193,24 @@ def _run(scenario: Scenario, contestant: Contestant, order: Order) -> Iterator[O
     log_of(scenario, contestant).unlink(missing_ok=True)
     again: set[str] = set()
     failed: dict[str, str] = {}
-    first = Pass(scenario, contestant, FULL if scenario.share else QUICK)
-    for outcome in first.outcomes(sorted({_number(word) for word in order.words}), PASS_TIMEOUT):
-        if not order.wants(outcome.case):
-            continue
-        if outcome.state is State.FAILED:
-            failed[outcome.case] = outcome.detail
-        elif _took_less(outcome, LITTLE) and not scenario.share:
-            again.add(outcome.case)
-        else:
-            yield outcome
-    again |= {case for case in first.cut if order.wants(case)}
+    numbers, seen = sorted({_number(word) for word in order.words}), set[str]()
+    while True:
+        first, before = Pass(scenario, contestant, FULL if scenario.share else QUICK), len(seen)
+        for outcome in first.outcomes(numbers, PASS_TIMEOUT):
+            seen.add(outcome.case)
+            if not order.wants(outcome.case):
+                continue
+            if outcome.state is State.FAILED:
+                failed[outcome.case] = outcome.detail
+            elif _took_less(outcome, LITTLE) and not scenario.share:
+                again.add(outcome.case)
+            else:
+                yield outcome
+        seen |= first.cut
+        again |= {case for case in first.cut if order.wants(case)}
+        numbers = _left(scenario, seen)
+        if first.whole or order.words or not numbers or len(seen) == before:
+            break
     if again:
         second = Pass(scenario, contestant, FULL)
         for outcome in second.outcomes(sorted(map(_number, again)), PASS_TIMEOUT):
@@ -203,7 +225,7 @@ def _run(scenario: Scenario, contestant: Contestant, order: Order) -> Iterator[O
                 yield outcome
         failed |= {case: second.reason(case) for case in again}
     for case, reason in sorted(failed.items()):
-        if scenario.share:
+        if scenario.share and case not in again:
             yield Outcome(case, State.FAILED, 0.0, reason)
         else:
             yield _once_more(scenario, contestant, case, reason)
