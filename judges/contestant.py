@@ -95,7 +95,7 @@ class Felice:
         LOGS.mkdir(parents=True, exist_ok=True)
         log = LOGS / "broker-felice.log"
         log.unlink(missing_ok=True)
-        options = {**SETTINGS, **(RACKED if nodes > 1 else {}), **(settings or {})}
+        options = {**SETTINGS, **PERMISSIVE, **(RACKED if nodes > 1 else {}), **(settings or {})}
         configs = [f"--config={key}={value}" for key, value in options.items()]
         configs += [f"--rack={rack}" for rack in racks(nodes)]
         with tempfile.TemporaryDirectory() as folder:

@@ -11,13 +11,16 @@ from felice.broker import Broker
 pytestmark = pytest.mark.filterwarnings(r"ignore:\w+_text is deprecated")  # kafka-python, when it is imported
 
 TIMEOUT = 20.0
-AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+}
 
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    """Three nodes that keep access control entries."""
-    with Broker({"letters": 2}, nodes=3, configs={"authorizer.class.name": AUTHORIZER}) as broker:
+    """Three nodes that keep access control entries, and let their user do everything."""
+    with Broker({"letters": 2}, nodes=3, configs=AUTHORIZER) as broker:
         yield broker
 
 
@@ -85,7 +88,7 @@ def test_confluent_describes_brokers(broker: Broker, confluent: Any) -> None:
     assert described["node.id"].is_read_only
     assert not described["message.max.bytes"].is_read_only
     assert described["ssl.key.password"].is_sensitive
-    assert len(described) == 340
+    assert len(described) == 341
 
 
 def test_confluent_keeps_acls(broker: Broker, confluent: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
+from felice.broker.authorization import CLUSTER_NAME, EVERY_BIT, REFUSALS, SUPPORTED, Operation, Resource
 from felice.broker.cluster import Cluster
 from felice.broker.coordination import Kind
 from felice.broker.faults import Action, Fault
@@ -21,7 +22,9 @@ __all__ = ["Call", "Handler", "no_partitions"]
 class Call:
     """A request to a node, and the faults that hit it."""
 
-    __slots__ = ("api", "client_host", "client_id", "cluster", "faults", "header", "loop", "node", "request", "version")
+    __slots__ = (
+        "api", "client_host", "client_id", "cluster", "faults", "guard", "header", "loop", "node", "request", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,6 +46,8 @@ class Call:
         self.client_host = client_host
         """The client's address, without its port."""
         self.faults: tuple[Fault, ...] = ()
+        self.guard = cluster.authorizer
+        """Says whether it may be done what is asked, or None where everything may."""
 
     def error(self) -> ErrorCode:
         """Return the code to answer all of the request with, by order of a fault, or NONE."""
@@ -57,10 +62,14 @@ class Call:
             if fault.action is Action.ERROR and fault.target.covers(topic, partition):
                 raise Refused(fault.details["code"])
 
-    def led_partition(self, topic: str, index: int, leader_epoch: int = -1) -> Partition:
-        """Return a partition that this node leads, or refuse."""
+    def led_partition(
+        self, topic: str, index: int, operation: Operation | None = None, leader_epoch: int = -1
+    ) -> Partition:
+        """Return a partition that this node leads, or refuse, also where the client may not do what it wants there."""
         if self.faults:
             self.check_faults(topic, index)
+        if self.guard is not None and operation is not None:
+            self.authorize(operation, Resource.TOPIC, topic)
         partition = self.cluster.partition(topic, index)
         partition.check_leader(self.node.id, leader_epoch)
         return partition
@@ -70,6 +79,21 @@ class Call:
         if self.faults:
             self.check_faults(None)
         self.cluster.coordination.check(kind, key, self.node.id)
+
+    def may(self, operation: Operation, kind: Resource, name: str) -> bool:
+        """Tell whether the client may do something with a resource."""
+        return self.guard is None or self.guard.allows(self.client_host, operation, kind, name)
+
+    def authorize(self, operation: Operation, kind: Resource, name: str = CLUSTER_NAME) -> None:
+        """Refuse what the client may not do, with the code for that kind of resource."""
+        if self.guard is not None and not self.guard.allows(self.client_host, operation, kind, name):
+            raise Refused(REFUSALS[kind])
+
+    def permitted(self, kind: Resource, name: str = CLUSTER_NAME) -> int:
+        """Return what the client may do with a resource, as bits by Kafka's numbers of operations (KIP-430)."""
+        if self.guard is None:
+            return EVERY_BIT[kind]
+        return sum(1 << operation for operation in SUPPORTED[kind] if self.may(operation, kind, name))
 
 
 Handle: TypeAlias = Callable[[Call, Any], "Response | asyncio.Future[Any] | None"]

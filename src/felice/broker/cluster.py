@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from felice.broker.authorization import Authorizer
 from felice.broker.clock import BrokerClock
 from felice.broker.configs.inheritance import topic_settings
 from felice.broker.coordination import Coordination
@@ -66,6 +67,8 @@ class Cluster:
         self._when_deleted: list[Callable[[Topic], object]] = []
         self._last_producer_id = -1
         self._controller = NO_LEADER
+        self.authorizer = Authorizer(self.acls, self.settings) if self.settings["authorizer.class.name"] else None
+        """Says who may do what, where it is set that somebody does."""
 
     @cached_property
     def acls(self) -> "Acls":

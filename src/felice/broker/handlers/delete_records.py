@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -34,7 +35,7 @@ def _handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse:
 def _delete(call: Call, topic: str, index: int, offset: int) -> Result:
     """Delete the first records of one partition."""
     try:
-        partition = call.led_partition(topic, index)
+        partition = call.led_partition(topic, index, Operation.DELETE)
         policy = call.cluster.topic(topic).settings["cleanup.policy"]
         if "delete" not in policy:  # type: ignore[operator]
             raise Refused(ErrorCode.POLICY_VIOLATION, "the topic's cleanup.policy deletes nothing")

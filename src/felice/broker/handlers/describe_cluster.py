@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from felice.broker.authorization import Resource
 from felice.broker.call import Call, Handler, no_partitions
-from felice.broker.handlers.metadata import CLUSTER_OPERATIONS
 from felice.errors import ErrorCode
 from felice.wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
 
@@ -35,7 +35,7 @@ def _handle(call: Call, request: DescribeClusterRequest) -> DescribeClusterRespo
         ],
     )
     if request.include_cluster_authorized_operations:
-        response.cluster_authorized_operations = CLUSTER_OPERATIONS
+        response.cluster_authorized_operations = call.permitted(Resource.CLUSTER)
     return response
 
 

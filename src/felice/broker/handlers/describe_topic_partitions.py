@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
-from felice.broker.handlers.metadata import TOPIC_OPERATIONS
 from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
 from felice.broker.topics import INTERNAL, check_name
@@ -24,6 +24,7 @@ def _handle(call: Call, request: DescribeTopicPartitionsRequest) -> DescribeTopi
     asked = list(dict.fromkeys(topic.name for topic in request.topics))
     cursor = request.cursor
     names = sorted(asked or call.cluster.topics)
+    known = {name for name in names if call.error() or call.may(Operation.DESCRIBE, Resource.TOPIC, name)}
     if cursor is not None:
         strange = cursor.partition_index < 0 or (asked and cursor.topic_name not in asked)
         if strange and not call.error():
@@ -31,10 +32,11 @@ def _handle(call: Call, request: DescribeTopicPartitionsRequest) -> DescribeTopi
                 topics=[Described(error_code=ErrorCode.INVALID_REQUEST, name=name) for name in asked]
             )
         names = [name for name in names if name >= cursor.topic_name]
+    hidden = [name for name in names if name not in known] if asked else []
     most = call.cluster.settings.number("max.request.partition.size.limit")
     room = max(1, min(request.response_partition_limit, most))
     response = DescribeTopicPartitionsResponse()
-    for name in names:
+    for name in filter(known.__contains__, names):
         start = cursor.partition_index if cursor is not None and cursor.topic_name == name else 0
         if room == 0:
             response.next_cursor = DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=0)
@@ -46,6 +48,7 @@ def _handle(call: Call, request: DescribeTopicPartitionsRequest) -> DescribeTopi
             behind = start + len(described.partitions)
             response.next_cursor = DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=behind)
             break
+    response.topics += [Described(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED, name=name) for name in hidden]
     return response
 
 
@@ -60,7 +63,7 @@ def _topic(call: Call, name: str, start: int, room: int) -> tuple[Described, boo
             error_code=refused.code,
             name=name,
             is_internal=name in INTERNAL,
-            topic_authorized_operations=TOPIC_OPERATIONS,
+            topic_authorized_operations=call.permitted(Resource.TOPIC, name),
         )
         return failed, False
     alive = call.cluster.alive_ids
@@ -69,7 +72,7 @@ def _topic(call: Call, name: str, start: int, room: int) -> tuple[Described, boo
         topic_id=topic.id,
         is_internal=topic.is_internal,
         partitions=[_partition(partition, alive) for partition in topic.partitions[start : start + room]],
-        topic_authorized_operations=TOPIC_OPERATIONS,
+        topic_authorized_operations=call.permitted(Resource.TOPIC, name),
     )
     return described, len(topic.partitions) > start + room
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.broker.read_replica import preferred_replica
@@ -34,7 +35,12 @@ SESSION_ERRORS = frozenset(
 )
 """Codes that stand over the whole answer, not beside a partition."""
 
-UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
+UNREAD = (
+    ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.UNKNOWN_TOPIC_ID,
+)
+"""Codes of partitions that were not even looked at."""
 
 
 class Reading(NamedTuple):
@@ -156,11 +162,14 @@ def _read(call: Call, exchange: Exchange, rack: str, max_bytes: int, committed: 
     for wanted in exchange.wanted.values():
         try:
             topic = _topic(call, wanted.topic)
+            if call.faults and topic is not None:
+                call.check_faults(topic.name, wanted.index)
+            name = wanted.topic if topic is None else topic.name
+            if call.guard is not None and isinstance(name, str):
+                call.authorize(Operation.READ, Resource.TOPIC, name)
             if topic is None:
                 by_id = isinstance(wanted.topic, bytes)
                 raise Refused(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-            if call.faults:
-                call.check_faults(topic.name, wanted.index)
             partition = _readable(call, topic, wanted)
             # The first partition that has anything gives one batch at least, whatever its size (KIP-74).
             answer = _sent_elsewhere(call, partition, wanted, rack) or _read_partition(
@@ -260,7 +269,7 @@ def _refused(call: Call, wanted: Wanted, refused: Refused) -> Answer:
         partition_index=wanted.index,
         error_code=refused.code,
         high_watermark=NOWHERE,
-        aborted_transactions=[] if refused.code in UNKNOWN else None,
+        aborted_transactions=[] if refused.code in UNREAD else None,
         records=b"",
     )
     if call.version >= HINTS_FROM and refused.code in (

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
@@ -68,7 +69,7 @@ def _look_up(call: Call, topic: str, asked: Asked, isolation: int, twice: bool) 
             raise Refused(ErrorCode.INVALID_REQUEST)
         if asked.timestamp < 0 and call.version < SINCE.get(asked.timestamp, call.version + 1):
             raise Refused(ErrorCode.UNSUPPORTED_VERSION)
-        partition = call.led_partition(topic, asked.partition_index, asked.current_leader_epoch)
+        partition = call.led_partition(topic, asked.partition_index, Operation.DESCRIBE, asked.current_leader_epoch)
         offset, time, epoch = _find(partition, asked.timestamp, isolation)
     except Refused as refused:
         code = refused.code

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from felice.broker.authorization import CLUSTER_NAME, Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
@@ -13,9 +14,6 @@ from felice.wire.schema import ZERO_UUID
 __all__ = ["HANDLER"]
 
 IDS_FROM = 12
-TOPIC_OPERATIONS = 0b1101_1111_1000
-CLUSTER_OPERATIONS = 0b1_1111_1010_0000
-"""All that may be done to a topic or the cluster, as bits by Kafka's numbers of operations: nobody is kept out."""
 
 
 def _handle(call: Call, request: MetadataRequest) -> MetadataResponse:
@@ -36,7 +34,11 @@ def _handle(call: Call, request: MetadataRequest) -> MetadataResponse:
         controller_id=cluster.controller_id,
     )
     if request.topics is None or (call.version == 0 and not request.topics):
-        answer.topics = [_described(call, topic) for topic in cluster.topics.values()]
+        answer.topics = [
+            _described(call, topic)
+            for topic in cluster.topics.values()
+            if call.may(Operation.DESCRIBE, Resource.TOPIC, topic.name)
+        ]
     elif any(asked.topic_id != ZERO_UUID for asked in request.topics):
         answer.topics = [_by_id(call, asked.topic_id) for asked in request.topics if asked.topic_id != ZERO_UUID]
     else:
@@ -45,9 +47,11 @@ def _handle(call: Call, request: MetadataRequest) -> MetadataResponse:
         answer.topics = [_by_name(call, name, create) for name in names]
     if request.include_topic_authorized_operations:
         for topic in answer.topics:
-            topic.topic_authorized_operations = TOPIC_OPERATIONS
+            if topic.error_code != ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+                topic.topic_authorized_operations = call.permitted(Resource.TOPIC, topic.name or "")
     if request.include_cluster_authorized_operations:
-        answer.cluster_authorized_operations = CLUSTER_OPERATIONS
+        may_know = call.may(Operation.DESCRIBE, Resource.CLUSTER, CLUSTER_NAME)
+        answer.cluster_authorized_operations = call.permitted(Resource.CLUSTER) if may_know else 0
     return answer
 
 
@@ -63,7 +67,12 @@ def _unheard_of(call: Call, request: MetadataRequest) -> ErrorCode:
 def _by_id(call: Call, topic_id: bytes) -> MetadataResponse.Topic:
     """Describe a topic that is asked for by its ID."""
     topic = call.cluster.topics_by_id.get(topic_id)
-    return _failed(ErrorCode.UNKNOWN_TOPIC_ID, None, topic_id) if topic is None else _described(call, topic)
+    if topic is None:
+        return _failed(ErrorCode.UNKNOWN_TOPIC_ID, None, topic_id)
+    described = _described(call, topic)
+    if described.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+        return _failed(ErrorCode.TOPIC_AUTHORIZATION_FAILED, None, topic_id)
+    return described
 
 
 def _by_name(call: Call, name: str, create: bool) -> MetadataResponse.Topic:
@@ -76,6 +85,10 @@ def _by_name(call: Call, name: str, create: bool) -> MetadataResponse.Topic:
         return _described(call, topic)
     try:
         call.check_faults(name)
+        if not call.may(Operation.DESCRIBE, Resource.TOPIC, name):
+            return _kept_out(name)
+        if create and not call.may(Operation.CREATE, Resource.CLUSTER, CLUSTER_NAME):
+            call.authorize(Operation.CREATE, Resource.TOPIC, name)
         check_name(name)
         if create and name not in INTERNAL:
             call.cluster.create_topic(call.cluster.plan_topic(name))
@@ -89,12 +102,19 @@ def _failed(code: ErrorCode, name: str | None, topic_id: bytes = ZERO_UUID) -> M
     return MetadataResponse.Topic(error_code=code, name=name, topic_id=topic_id, is_internal=name in INTERNAL)
 
 
+def _kept_out(name: str) -> MetadataResponse.Topic:
+    """Return the entry of a topic of which the client may know nothing."""
+    return MetadataResponse.Topic(error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED, name=name)
+
+
 def _described(call: Call, topic: Topic) -> MetadataResponse.Topic:
     """Describe a topic."""
     try:
         call.check_faults(topic.name)
     except Refused as refused:
         return _failed(refused.code, topic.name, topic.id)
+    if not call.may(Operation.DESCRIBE, Resource.TOPIC, topic.name):
+        return _kept_out(topic.name)
     alive = {node.id for node in call.cluster.alive}
     return MetadataResponse.Topic(
         name=topic.name,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
@@ -28,7 +29,7 @@ def _handle(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeader
 def _look_up(call: Call, topic: str, asked: Asked) -> EpochEnd:
     """Look up where one epoch of one partition ended."""
     try:
-        partition = call.led_partition(topic, asked.partition, asked.current_leader_epoch)
+        partition = call.led_partition(topic, asked.partition, Operation.DESCRIBE, asked.current_leader_epoch)
     except Refused as refused:
         return EpochEnd(error_code=refused.code, partition=asked.partition)
     epoch, end = partition.epochs.end_of(asked.leader_epoch, partition.log.end_offset)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from felice.broker.admission import admit, transactional_producer
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.confirmation import Confirmation, Unconfirmed
 from felice.broker.partition import Partition
@@ -37,7 +38,7 @@ def _handle(call: Call, request: ProduceRequest) -> "ProduceResponse | asyncio.F
     response = ProduceResponse()
     failed: list[Refused] = []
     waiting: list[Unconfirmed] = []
-    refused = _wholly_refused(request)
+    refused = _wholly_refused(call, request)
     for data in request.topic_data:
         results = [
             _append(call, request, data, asked, response, failed, waiting, refused) for asked in data.partition_data
@@ -75,14 +76,16 @@ def _append(
         if request.acks not in (NO_ACKS, 1, ALL_IN_SYNC):
             raise Refused(ErrorCode.INVALID_REQUIRED_ACKS)
         cluster = call.cluster
-        topic = cluster.topic_by_id(data.topic_id) if call.version >= IDS_FROM else cluster.topic(data.name)
-        partition = call.led_partition(topic.name, asked.index)
+        topic = cluster.topic_by_id(data.topic_id) if call.version >= IDS_FROM else cluster.topics.get(data.name)
+        name = data.name if topic is None else topic.name
+        partition = call.led_partition(name, asked.index, Operation.WRITE)
+        topic = cluster.topic(name)
         if topic.is_internal:
             raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
         settings = cluster.settings_of(topic, call.node.id)
         if request.acks == ALL_IN_SYNC and _short_of_replicas(partition, settings):
             raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS, position_known=True)
-        name, now = topic.name, cluster.clock.time_ms()
+        now = cluster.clock.time_ms()
         offset, append_time = admit(
             asked.records,
             partition,
@@ -111,13 +114,16 @@ def _append(
         return _refused(call, asked.index, found, reason, response)
 
 
-def _wholly_refused(request: ProduceRequest) -> Refused | None:
+def _wholly_refused(call: Call, request: ProduceRequest) -> Refused | None:
     """Return why none of a request's batches is taken: a transaction needs an ID, and has one producer only."""
     writers = {
         transactional_producer(asked.records) for data in request.topic_data for asked in data.partition_data
     } - {None}
-    if writers and request.transactional_id is None:
-        return Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactional records without an ID")
+    if writers and (
+        request.transactional_id is None
+        or not call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, request.transactional_id)
+    ):
+        return Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactional records without an ID to use")
     if len(writers) > 1:
         return Refused(
             ErrorCode.INVALID_PRODUCER_ID_MAPPING, "transactional records of more than one producer", shown=True
