@@ -12,7 +12,7 @@ from typing import Any
 from felice.clock import Clock, SystemClock
 from felice.errors import UsageError
 
-__all__ = ["BrokerClock", "StoppedClock", "Timer"]
+__all__ = ["BrokerClock", "Deadline", "StoppedClock", "Timer"]
 
 SHORTEST_SLEEP = 0.001
 
@@ -149,3 +149,42 @@ class BrokerClock:
             if left > 0 and isinstance(self._base, StoppedClock):
                 return  # The time does not come by waiting for it.
             self._alarm = self._loop.call_later(max(left, SHORTEST_SLEEP), self._ring)
+
+
+class Deadline:
+    """The end of a wait that is put off again and again, as that of a session is, and what happens when it comes.
+
+    Its timer is kept where it rings no later, and looks then how much time there is by now: so putting off costs
+    hardly anything.
+    """
+
+    __slots__ = ("_clock", "_due", "_over", "_timer")
+
+    def __init__(self, clock: BrokerClock, over: Callable[[], object]) -> None:
+        self._clock = clock
+        self._over = over
+        self._due = 0.0
+        self._timer: Timer | None = None
+
+    def put_off(self, seconds: float) -> None:
+        """Let it come in so many seconds, and not when it was to come before."""
+        self._due = self._clock.monotonic() + seconds
+        if self._timer is not None and self._timer.due > self._due:
+            self.cancel()
+        if self._timer is None:
+            self._timer = self._clock.call_later(seconds, self._ring)
+
+    def cancel(self) -> None:
+        """Let it not come, unless it is put off anew."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        """See whether it has come."""
+        self._timer = None
+        left = self._due - self._clock.monotonic()
+        if left > 0:
+            self._timer = self._clock.call_later(left, self._ring)
+        else:
+            self._over()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from felice.broker.clock import BrokerClock, StoppedClock
+from felice.broker.clock import BrokerClock, Deadline, StoppedClock
 from felice.clock import SystemClock
 from felice.errors import UsageError
 
@@ -129,3 +129,37 @@ def test_a_reset_forgets_what_was_ahead() -> None:
     clock.reset()
     assert clock.monotonic() == 100.0
     clock.advance(10)
+
+
+def test_a_deadline_that_is_put_off_comes_at_its_last_time_and_once() -> None:
+    """Later or nearer than before: what was said last counts."""
+    clock = made()
+    seen: list[float] = []
+    deadline = Deadline(clock, lambda: seen.append(clock.monotonic()))
+    deadline.put_off(5)
+    clock.advance(4)
+    deadline.put_off(5)
+    clock.advance(4)
+    deadline.put_off(2)
+    clock.advance(1.5)
+    assert seen == []
+    clock.advance(20)
+    assert seen == [110.0]
+    deadline.put_off(1)
+    clock.advance(1)
+    assert seen == [110.0, 130.5]
+
+
+def test_a_deadline_that_is_cancelled_does_not_come() -> None:
+    """Until it is put off anew."""
+    clock = made()
+    seen: list[float] = []
+    deadline = Deadline(clock, lambda: seen.append(clock.monotonic()))
+    deadline.put_off(5)
+    deadline.cancel()
+    deadline.cancel()
+    clock.advance(10)
+    assert seen == []
+    deadline.put_off(5)
+    clock.advance(10)
+    assert seen == [115.0]

@@ -229,3 +229,16 @@ def test_a_classic_member_that_does_not_join_again_in_time_is_lost():
         members.beat("a")
     assert members.group.members.keys() == {"a"}
     assert members.settle("a") == {"a": 4}
+
+
+def test_nothing_is_kept_of_members_that_have_left() -> None:
+    """However many come and go while the group goes on."""
+    members = Members()
+    members.join("stays")
+    for number in range(20):
+        members.join(f"guest-{number}")
+        members.settle("stays", f"guest-{number}")
+        members.leave(f"guest-{number}")
+        members.settle("stays")
+    kept = [value for value in vars(members.group.timers).values() if isinstance(value, dict)]
+    assert [len(value) for value in kept] == [1]

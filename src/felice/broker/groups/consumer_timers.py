@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 
-from felice.broker.clock import BrokerClock, Timer
+from felice.broker.clock import BrokerClock, Deadline
 from felice.broker.groups.consumer_member import ConsumerMember, MemberState
 
 __all__ = ["Timers", "Wait"]
@@ -39,8 +39,7 @@ class Timers:
         self._clock = clock
         self._session_timeout = session_timeout
         self._over = over
-        self._timers: dict[tuple[str, Wait], Timer] = {}
-        self._deadlines: dict[tuple[str, Wait], float] = {}
+        self._waits: dict[tuple[str, Wait], Deadline] = {}
 
     def keep_alive(self, member: ConsumerMember) -> None:
         """Begin a member's session anew."""
@@ -48,7 +47,7 @@ class Timers:
 
     def expect(self, member: ConsumerMember, wait: Wait) -> None:
         """Give a member its rebalance timeout for something: for joining again as it is running, else from now on."""
-        if wait is not Wait.JOIN or (member.id, wait) not in self._timers:
+        if wait is not Wait.JOIN or (member.id, wait) not in self._waits:
             self._set(member.id, wait, member.rebalance_timeout_ms)
 
     def expect_revocation(self, member: ConsumerMember) -> None:
@@ -64,35 +63,25 @@ class Timers:
     def cancel(self, member_id: str, *waits: Wait) -> None:
         """End a member's waits, all of them where none is named."""
         for wait in waits or Wait:
-            timer = self._timers.pop((member_id, wait), None)
-            if timer is not None:
-                timer.cancel()
+            deadline = self._waits.pop((member_id, wait), None)
+            if deadline is not None:
+                deadline.cancel()
 
     def clear(self) -> None:
         """End all waits."""
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        for deadline in self._waits.values():
+            deadline.cancel()
+        self._waits.clear()
 
     def _set(self, member_id: str, wait: Wait, milliseconds: int, epoch: int | None = None) -> None:
-        """Begin a wait anew.
+        """Begin a wait anew; one that has an `epoch` must have ended before."""
+        key = member_id, wait
+        deadline = self._waits.get(key)
+        if deadline is None:
+            deadline = self._waits[key] = Deadline(self._clock, partial(self._ring, key, epoch))
+        deadline.put_off(milliseconds / 1000)
 
-        Most waits begin anew before they end. So a timer that rings no later is kept, and looks then how much time
-        there is by now.
-        """
-        key, seconds = (member_id, wait), milliseconds / 1000
-        self._deadlines[key] = deadline = self._clock.monotonic() + seconds
-        present = self._timers.get(key)
-        if present is None or present.function is None or present.due > deadline:
-            if present is not None:
-                present.cancel()
-            self._timers[key] = self._clock.call_later(seconds, self._ring, key, partial(self._over, member_id, epoch))
-
-    def _ring(self, key: tuple[str, Wait], over: Callable[[], object]) -> None:
-        """Tell that a wait is over, unless it has begun anew meanwhile."""
-        left = self._deadlines[key] - self._clock.monotonic()
-        if left > 0:
-            self._timers[key] = self._clock.call_later(left, self._ring, key, over)
-        else:
-            del self._timers[key], self._deadlines[key]
-            over()
+    def _ring(self, key: tuple[str, Wait], epoch: int | None) -> None:
+        """Tell that a wait is over."""
+        del self._waits[key]
+        self._over(key[0], epoch)

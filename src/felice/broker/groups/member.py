@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from felice.broker.clock import Timer
+from felice.broker.clock import Deadline
 from felice.broker.groups.waiting import WaitingJoin, WaitingSync
 
 __all__ = ["Member"]
@@ -15,7 +15,7 @@ class Member:
     """
 
     __slots__ = (
-        "assignment", "client_host", "client_id", "deadline", "id", "instance_id", "is_new", "joining", "protocols",
+        "assignment", "client_host", "client_id", "id", "instance_id", "is_new", "joining", "protocols",
         "rebalance_timeout", "session", "session_timeout", "syncing",
     )  # fmt: skip
 
@@ -43,9 +43,7 @@ class Member:
         """Whether it joined for the first time and was not answered yet."""
         self.joining: WaitingJoin | None = None
         self.syncing: WaitingSync | None = None
-        self.deadline = 0.0
-        """When its session ends, on the broker's clock."""
-        self.session: Timer | None = None
+        self.session: Deadline | None = None
 
     @property
     def is_excused(self) -> bool:

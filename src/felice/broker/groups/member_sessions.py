@@ -1,8 +1,9 @@
 """How long members of a classic group are believed to be alive, and IDs that were handed out to be used."""
 
 from collections.abc import Callable
+from functools import partial
 
-from felice.broker.clock import BrokerClock
+from felice.broker.clock import BrokerClock, Deadline
 from felice.broker.groups.member import Member
 
 __all__ = ["FIRST_JOIN_TIMEOUT", "MemberSessions"]
@@ -24,27 +25,16 @@ class MemberSessions:
         self._withdrawn = withdrawn
 
     def renew(self, member: Member, seconds: float | None = None) -> None:
-        """Begin a member's session anew, of its own length unless another one is given.
-
-        Most sessions are begun anew before they end. So the timer of the one before is kept where it rings no later,
-        and then looks for itself how much time there is by now.
-        """
-        seconds = member.session_timeout / 1000 if seconds is None else seconds
-        member.deadline = self._clock.monotonic() + seconds
-        if member.session is not None and member.session.due > member.deadline:
-            member.end_session()
+        """Begin a member's session anew, of its own length unless another one is given."""
         if member.session is None:
-            member.session = self._clock.call_later(seconds, self._ring, member)
+            member.session = Deadline(self._clock, partial(self._over, member))
+        member.session.put_off(member.session_timeout / 1000 if seconds is None else seconds)
 
     def invite(self, member_id: str, timeout: int) -> None:
         """Tell when an ID was not used for so many milliseconds."""
         self._clock.call_later(timeout / 1000, self._withdrawn, member_id)
 
-    def _ring(self, member: Member) -> None:
-        """See whether a session is over. Who waits for the broker itself is not expected to be heard of."""
-        member.session = None
-        left = member.deadline - self._clock.monotonic()
-        if left > 0:
-            member.session = self._clock.call_later(left, self._ring, member)
-        elif not member.is_excused:
+    def _over(self, member: Member) -> None:
+        """Give a member up, unless it waits for the broker itself: then it is not expected to be heard of."""
+        if not member.is_excused:
             self._lost(member)
