@@ -16,7 +16,7 @@ from felice.errors import ConfigError, ErrorCode, FeliceError
 from felice.wire.frames import encode_request
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.metadata import MetadataRequest
-from felice.wire.records import read_header
+from felice.wire.records import crc32c, read_header
 
 METADATA = MetadataRequest(topics=None)
 FETCH = FetchRequest(
@@ -133,6 +133,63 @@ def test_a_wrong_checksum_waits_for_records(broker: Broker, asker: Asker) -> Non
             consumer.poll(timeout=5)
 
 
+@pytest.mark.parametrize("version", [11, 13], ids=["by name", "by ID"])
+def test_records_of_other_partitions_than_the_targeted_arrive_whole(broker: Broker, asker: Asker, version: int) -> None:
+    """One answer brings a damaged partition beside sound ones; one without records of the target is not counted."""
+    broker.create_topic("cards", 2)
+    for topic, partition in (("letters", 0), ("cards", 0)):
+        asker.produce(topic, batch(b"a"), partition=partition)
+    topics = [
+        FetchRequest.FetchTopic(
+            topic=name,
+            topic_id=broker.topic_id(name),
+            partitions=[
+                FetchRequest.FetchPartition(partition=index, fetch_offset=0, partition_max_bytes=1 << 20)
+                for index in range(count)
+            ],
+        )
+        for name, count in (("letters", 1), ("cards", 2))
+    ]
+    request = FetchRequest(max_wait_ms=0, min_bytes=0, topics=topics)
+    fault = broker.faults.bad_crc(topic="cards", partition=1)
+    answers = [asker.ask(request, version)]
+    assert fault.count == 0
+    asker.produce("cards", batch(b"a"), partition=1)
+    answers.append(asker.ask(request, version))
+    assert fault.count == 1
+    sound = [
+        [[_is_sound(partition.records) for partition in topic.partitions] for topic in answer.responses]
+        for answer in answers
+    ]
+    assert sound == [[[True], [True, True]], [[True], [True, False]]]
+
+
+def _is_sound(records: Any) -> bool:
+    """Tell whether all batches that are there have the checksum that they say."""
+    data = bytes(records)
+    while data:
+        size = 12 + int.from_bytes(data[8:12], "big")
+        if crc32c(data[21:size]) != int.from_bytes(data[17:21], "big"):
+            return False
+        data = data[size:]
+    return True
+
+
+def test_a_wrong_checksum_is_not_in_a_batch_that_is_cut_off(broker: Broker, asker: Asker) -> None:
+    """An answer may end amid a batch, which readers leave out: it is the first one that is damaged."""
+    for _ in range(2):
+        asker.produce("letters", batch(b"a"))
+    size = len(broker.batches("letters", 0)[0])
+    cut = FetchRequest.FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=size + size // 2)
+    request = FetchRequest(
+        max_wait_ms=0, min_bytes=0, topics=[FetchRequest.FetchTopic(topic="letters", partitions=[cut])]
+    )
+    broker.faults.bad_crc()
+    records = bytes(asker.ask(request, 11).responses[0].partitions[0].records)
+    assert len(records) == size + size // 2
+    assert not _is_sound(records[:size])
+
+
 def test_a_bomb_is_small_until_it_is_unpacked(broker: Broker, asker: Asker) -> None:
     """A consumer that limits what it unpacks says so."""
     asker.produce("letters", batch(b"a"))
@@ -155,14 +212,36 @@ def test_stale_metadata_shows_what_was(broker: Broker, asker: Asker) -> None:
             led = broker.leader("letters", 0)
             broker.move_leader("letters", 0, 3 - led)
             broker.create_topic("cards", 2)
-            topics = {topic.name: topic for topic in asker.ask(METADATA, 9).topics}
-            assert topics["letters"].partitions[0].leader_id == led
-            assert topics["cards"].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            assert fault.count == 1
+            (letters,) = asker.ask(METADATA, 9).topics
+            assert letters.partitions[0].leader_id == led
+            (cards,) = asker.ask(MetadataRequest(topics=[MetadataRequest.Topic(name="cards")]), 9).topics
+            assert cards.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            assert fault.count == 2
             fault.remove()
             topics = {topic.name: topic for topic in asker.ask(METADATA, 9).topics}
             assert topics["letters"].partitions[0].leader_id == 3 - led
             assert len(topics["cards"].partitions) == 2
+
+
+def test_stale_metadata_knows_no_topic_that_was_created_anew(broker: Broker, asker: Asker) -> None:
+    """The topic of before is there with its own ID, however it is asked for, and the one of now is not."""
+    before = broker.topic_id("letters")
+    broker.faults.stale_metadata()
+    broker.delete_topic("letters")
+    broker.create_topic("letters", 3)
+    now = broker.topic_id("letters")
+    by_name, by_old_id, by_new_id = (
+        asker.ask(MetadataRequest(topics=[asked], allow_auto_topic_creation=False), 12).topics[0]
+        for asked in (
+            MetadataRequest.Topic(name="letters"),
+            MetadataRequest.Topic(name=None, topic_id=before),
+            MetadataRequest.Topic(name=None, topic_id=now),
+        )
+    )
+    for found in (by_name, by_old_id, *asker.ask(METADATA, 12).topics):
+        assert (found.error_code, found.name, found.topic_id, len(found.partitions)) == (0, "letters", before, 1)
+    assert (by_new_id.error_code, by_new_id.topic_id) == (ErrorCode.UNKNOWN_TOPIC_ID, now)
+    assert not by_new_id.partitions
 
 
 def test_a_full_disk_refuses_records_until_there_is_room(broker: Broker, asker: Asker) -> None:

@@ -122,7 +122,7 @@ class Dispatcher:
         else:
             if given is not None:
                 for fault in call.faults:
-                    spoil(fault, given)
+                    spoil(fault, given, call)
             answer = self._encode(given, seen, call.header)
         for fault in call.faults:
             match fault.action:

@@ -1,12 +1,17 @@
 """What faults do to answers: to a response before it becomes bytes, and to the bytes."""
 
+import functools
 import random
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from felice.broker.faults import Action, Fault
 from felice.errors import ErrorCode
-from felice.wire.records import BatchBuilder, read_header
+from felice.wire.records import BatchBuilder
+from felice.wire.schema import ZERO_UUID
+
+if TYPE_CHECKING:
+    from felice.broker.call import Call
 
 __all__ = ["Picture", "spoil", "spoil_frame"]
 
@@ -14,6 +19,9 @@ SIZE = struct.Struct(">i")
 HEAD = struct.Struct(">ii")
 BEHIND_HEAD = 8
 """Where an answer goes on behind its size and its correlation ID."""
+OFFSET = struct.Struct(">q")
+FIRST = struct.Struct(">qi")
+"""With what a batch begins: its offset, and how many bytes there are behind this."""
 
 Pieces = list[bytes | memoryview]
 
@@ -27,52 +35,71 @@ class Picture:
         self._names = {topic.name: topic for topic in response.topics}
         self._ids = {topic.topic_id: topic for topic in response.topics}
 
-    def show(self, response: Any) -> None:
-        """Put what was known into an answer about the same topics; of those that came later nothing is known."""
+    def show(self, call: "Call", response: Any) -> None:
+        """Put what was known into the answer to a request; of topics that came later nothing is known."""
         response.brokers = self._brokers
         response.controller_id = self._controller
+        asked: Any = call.request
+        if asked.topics is None or (call.version == 0 and not asked.topics):
+            response.topics = list(self._names.values())
+            return
+        by_id = any(topic.topic_id != ZERO_UUID for topic in asked.topics)
         for topic in response.topics:
-            known = self._names.get(topic.name) or self._ids.get(topic.topic_id)
+            known = self._ids.get(topic.topic_id) if by_id else self._names.get(topic.name)
             if known is not None:
+                topic.name, topic.topic_id, topic.is_internal = known.name, known.topic_id, known.is_internal
                 topic.error_code, topic.partitions = known.error_code, known.partitions
+            elif by_id:
+                topic.name, topic.error_code, topic.partitions = None, ErrorCode.UNKNOWN_TOPIC_ID, []
             else:
-                topic.error_code, topic.partitions = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, []
+                topic.topic_id, topic.partitions = ZERO_UUID, []
+                topic.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
-def spoil(fault: Fault, response: Any) -> None:
-    """Do to a response what a fault asks for."""
+def spoil(fault: Fault, response: Any, call: "Call | None" = None) -> None:
+    """Do to a response what a fault asks for; without the `call` that it answers, as far as that goes."""
     match fault.action:
         case Action.THROTTLE:
             if hasattr(response, "throttle_time_ms"):
                 response.throttle_time_ms = round(fault.details["seconds"] * 1000)
-        case Action.STALE:
-            fault.details["picture"][0].show(response)
-        case Action.BAD_CRC | Action.BOMB if _has_records(response) and fault.strike():
-            for topic in response.responses:
-                for partition in topic.partitions:
-                    if partition.records:
-                        partition.records = _spoiled(fault, partition.records)
+        case Action.STALE if call is not None:
+            fault.details["picture"][0].show(call, response)
+        case Action.BAD_CRC | Action.BOMB:
+            targets = [
+                partition
+                for topic in response.responses
+                for partition in topic.partitions
+                if partition.records and fault.target.covers(_name(topic, call), partition.partition_index)
+            ]
+            if targets and fault.strike():
+                for partition in targets:
+                    partition.records = _spoiled(fault, partition.records)
 
 
-def _has_records(response: Any) -> bool:
-    """Tell whether an answer to Fetch brings records."""
-    return any(partition.records for topic in response.responses for partition in topic.partitions)
+def _name(topic: Any, call: "Call | None") -> str | None:
+    """Return the name of a topic in an answer to Fetch, which may have its ID only."""
+    if call is None or topic.topic_id == ZERO_UUID:
+        return topic.topic  # type: ignore[no-any-return]
+    found = call.cluster.topics_by_id.get(topic.topic_id)
+    return None if found is None else found.name
 
 
 def _spoiled(fault: Fault, records: Any) -> bytes:
-    """Return other records in place of these."""
+    """Return other records in place of these, or their first batch damaged: the last one may be cut off."""
+    offset, size = FIRST.unpack_from(records)
     if fault.action is Action.BOMB:
-        return _bomb(read_header(records).base_offset, fault.details["unpacked"], fault.details["codec"])
+        return OFFSET.pack(offset) + _bomb(fault.details["unpacked"], fault.details["codec"])[OFFSET.size :]
     wrong = bytearray(records)
-    wrong[-1] ^= 1
+    wrong[FIRST.size + size - 1] ^= 1
     return bytes(wrong)
 
 
-def _bomb(offset: int, unpacked: int, codec: int) -> bytes:
-    """Return a batch of one record that unpacks to many zeros."""
+@functools.lru_cache(maxsize=1)
+def _bomb(unpacked: int, codec: int) -> bytes:
+    """Return a batch of one record that unpacks to many zeros. Making one takes a while, and holds up the broker."""
     builder = BatchBuilder()
     builder.append(bytes(unpacked), timestamp_ms=0)
-    return bytes(builder.seal(codec=codec, base_offset=offset))
+    return bytes(builder.seal(codec=codec))
 
 
 def spoil_frame(fault: Fault, pieces: Pieces, chance: random.Random) -> Pieces:
@@ -83,8 +110,9 @@ def spoil_frame(fault: Fault, pieces: Pieces, chance: random.Random) -> Pieces:
         case Action.CUT:
             del frame[min(max(1, int(len(frame) * fault.details["keep"])), len(frame) - 1) :]
         case Action.GARBLE:
-            for _ in range(fault.details["flips"]):
-                frame[chance.randrange(BEHIND_HEAD, len(frame))] ^= chance.randrange(1, 256)
+            behind = range(BEHIND_HEAD, len(frame))
+            for place in chance.sample(behind, min(fault.details["flips"], len(behind))):
+                frame[place] ^= chance.randrange(1, 256)
         case Action.OVERSIZE:
             SIZE.pack_into(frame, 0, fault.details["size"])
         case Action.CROSS:
