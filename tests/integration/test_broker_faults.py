@@ -1,5 +1,6 @@
 """Faults on demand: each does what it says, to whom it says, as often as it says."""
 
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 from asking import SILENCE, Asker, batch
 from felice.broker import Broker
 from felice.errors import ConfigError, ErrorCode
+from felice.wire.frames import encode_request
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest
 from felice.wire.messages.init_producer_id import InitProducerIdRequest
@@ -213,6 +215,24 @@ def test_a_freeze_keeps_back_the_answer_of_a_waiting_poll(broker: Broker, asker:
         with broker.faults.freeze(), pytest.raises(TimeoutError):
             answer.result(0.2)
         assert answer.result(10).responses
+
+
+def test_a_frozen_node_does_not_even_hang_up(broker: Broker) -> None:
+    """What ends a connection waits for the thaw too."""
+    held = broker.faults.hold("Metadata")
+    broker.faults.drop("Metadata")
+    host, port = broker.bootstrap_servers.split(":")
+    with socket.create_connection((host, int(port)), 10) as sock:
+        sock.sendall(b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare"))))
+        held.wait()
+        with broker.faults.freeze():
+            held.remove()
+            broker.wait_until(lambda: True)
+            sock.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                sock.recv(1)
+        sock.settimeout(10)
+        assert sock.recv(1) == b""
 
 
 def test_faults_for_one_node_leave_the_others() -> None:

@@ -1,8 +1,10 @@
 """Faults that make answers wrong, late or none: what exactly goes over the wire, and that clients notice."""
 
+import gc
 import socket
 import struct
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -103,6 +105,33 @@ def test_a_half_open_connection_says_nothing_and_stays(broker: Broker, asker: As
             assert not answer.done()
             assert broker.faults.disconnect(client_id="asker") >= 1
             assert answer.result(10) == SILENCE
+
+
+def test_a_half_open_connection_ends_with_its_client(broker: Broker) -> None:
+    """The broker keeps no socket of a client that is gone, however much that sent before."""
+    fault = broker.faults.half_open("Metadata", times=None)
+    asked = b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare")))
+    host, port = broker.bootstrap_servers.split(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port)), 10) as sock:
+            sock.sendall(asked)
+            fault.wait()
+            sock.sendall(asked * 1000)
+    (listener,) = broker._listeners.values()
+    broker.wait_until(lambda: fault.count == 3 and not listener._connections)
+
+
+def test_a_throttled_connection_that_closes_leaves_nothing_behind(broker: Broker) -> None:
+    """Also where it was to take no request for an hour."""
+    broker.faults.throttle(3600, "Metadata")
+    connection = None
+    with Asker(broker.bootstrap_servers, "test") as asker:
+        asker.ask(METADATA, 9)
+        (listener,) = broker._listeners.values()
+        connection = weakref.ref(next(iter(listener._connections)))
+    broker.wait_until(lambda: not listener._connections)
+    gc.collect()
+    assert connection() is None
 
 
 def test_a_throttled_connection_waits_with_its_next_request(broker: Broker, asker: Asker) -> None:

@@ -25,6 +25,9 @@ Pieces: TypeAlias = list[bytes | memoryview]
 MOST_PIECES = 512
 """Pieces in one call of sendmsg; the kernel takes 1,024."""
 
+PASSED_OVER = 64 * 1024
+"""Bytes that are read at once of what is not answered."""
+
 NO_LINGER = struct.pack("ii", 1, 0)
 
 _log = logging.getLogger("felice.broker")
@@ -101,7 +104,7 @@ class Connection:
         self._writing = False
         self._then: Then | None = None
         self._frozen = False
-        self._muted = False
+        self._muted: asyncio.TimerHandle | None = None
         self.closed = False
         self.client_id: str | None = None
         """What the client calls itself, once it has said so."""
@@ -139,12 +142,17 @@ class Connection:
         self._out.clear()
         if self._later is not None:
             self._later.future.cancel()
+        if self._muted is not None:
+            self._muted.cancel()
         self._forget(self)
 
     # --- in ---
 
     def _readable(self) -> None:
         """Read once, and handle what is complete."""
+        if self._then is Then.SILENCE:
+            self._overhear()
+            return
         try:
             room = self._inbox.room()
             try:
@@ -165,6 +173,17 @@ class Connection:
             return
         if self._waiting:
             self._advance()
+
+    def _overhear(self) -> None:
+        """Read what nobody answers any more, only to notice when the client goes away."""
+        try:
+            gone = not self._sock.recv(PASSED_OVER)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            gone = True
+        if gone:
+            self.close()
 
     def _advance(self) -> None:
         """Handle requests until one has to wait, then settle what to watch for."""
@@ -221,10 +240,11 @@ class Connection:
         """Send an answer, as much of it as the kernel takes now."""
         if isinstance(answer, Last):
             self._then = answer.then
+            if self._then is Then.SILENCE:
+                self._waiting.clear()
             answer = answer.pieces
         elif isinstance(answer, Muted):
-            self._muted = True
-            self._loop.call_later(answer.seconds, self._unmute)
+            self._muted = self._loop.call_later(answer.seconds, self._unmute)
             answer = answer.pieces
         if answer:
             self._out.extend(piece for piece in answer if len(piece))
@@ -247,7 +267,7 @@ class Connection:
                     out.appendleft(memoryview(first)[sent:])
                     break
                 sent -= len(first)
-        if self._then in (Then.CLOSE, Then.RESET) and not out:
+        if self._then in (Then.CLOSE, Then.RESET) and not out and not self._frozen:
             self.close(reset=self._then is Then.RESET)
 
     def _writable(self) -> None:
@@ -257,16 +277,15 @@ class Connection:
 
     def _unmute(self) -> None:
         """Take requests again."""
-        self._muted = False
-        if not self.closed:
-            self._advance()
+        self._muted = None
+        self._advance()
 
     # --- what to watch for ---
 
     def _settle(self) -> None:
         """Watch the socket for what is wanted now."""
         if not self.closed:
-            self._watch_reads(not self._waiting and not self._frozen and not self._then)
+            self._watch_reads(not self._waiting and not self._frozen and self._then in (None, Then.SILENCE))
             self._watch_writes(bool(self._out) and not self._frozen)
 
     def _watch_reads(self, wanted: bool) -> None:
