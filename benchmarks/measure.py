@@ -60,6 +60,7 @@ class Metric:
     digits: int = 2
     ratio: str | None = None  # the heading of the column that compares with the reference
     more_is_better: bool = False
+    spread: bool = True  # whether the lowest and the highest round stand beside the median
 
 
 RATE = Metric("rate", "M/s", 1e-6, 2, "× by wall", more_is_better=True)
@@ -236,7 +237,8 @@ class Benchmark:
         table.add_column("case", no_wrap=True)
         for metric in self.metrics:
             table.add_column(metric.heading, justify="right", no_wrap=True)
-            table.add_column("low - high", justify="right", no_wrap=True, style="dim")
+            if metric.spread:
+                table.add_column("low - high", justify="right", no_wrap=True, style="dim")
             if metric.ratio:
                 table.add_column(metric.ratio, justify="right", no_wrap=True)
         for i, row in enumerate(rows):
@@ -249,10 +251,11 @@ class Benchmark:
     def _cells(self, row: Row, metric: Metric) -> list[str]:
         values = [value * metric.scale for value in row.figures.get(metric.name, ())]
         if not values:
-            return ["", ""] + [""] * (metric.ratio is not None)
+            return [""] * (1 + metric.spread + (metric.ratio is not None))
         low, middle, high = (f"{v:,.{metric.digits}f}" for v in (min(values), statistics.median(values), max(values)))
+        cells = [middle, f"{low} - {high}"] if metric.spread else [middle]
         ratio = row.ratios.get(metric.name)
-        return [middle, f"{low} - {high}"] + ([f"{ratio:.2f}" if ratio else ""] if metric.ratio else [])
+        return cells + ([f"{ratio:.2f}" if ratio else ""] if metric.ratio else [])
 
     @contextmanager
     def _progress(self) -> Iterator[Callable[[str], None]]:
