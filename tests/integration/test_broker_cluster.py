@@ -160,6 +160,22 @@ def test_stopping_a_node_closes_its_connections_only() -> None:
         hang_up([one, two])
 
 
+def test_metadata_creates_topics_that_are_missing() -> None:
+    """Its answer does not know them yet, and where they cannot be created it never does; coordinators' topics too."""
+    internal = ["__consumer_offsets", "__transaction_state", "__share_group_state"]
+    names = ["a.b", "a_b", "bad/name", *internal]
+    request = MetadataRequest(topics=[MetadataRequest.Topic(name=name) for name in names])
+    configs = {"offsets.topic.num.partitions": 3}
+    with Broker(configs=configs) as broker, Asker(broker.bootstrap_servers, "test") as asker:
+        before = {topic.name: topic.error_code for topic in asker.ask(request, 12).topics}
+        assert before == dict.fromkeys(names, 3) | {"bad/name": 17}
+        topics = {topic.name: topic for topic in asker.ask(request, 12).topics}
+        assert {name for name, topic in topics.items() if topic.error_code == 0} == {"a.b", *internal}
+        assert (topics["a_b"].error_code, topics["bad/name"].error_code) == (3, 17)
+        assert {name for name, topic in topics.items() if topic.is_internal} == set(internal)
+        assert len(topics["__consumer_offsets"].partitions) == 3
+
+
 def test_what_cannot_be_is_refused() -> None:
     """Nodes, topics and options that are not there are named."""
     with pytest.raises(ConfigError, match="nodes"):

@@ -74,11 +74,15 @@ class Coordination:
 
     def partition(self, kind: Kind, key: str) -> Partition:
         """Return the partition that keeps what is known of `key`; its leader is the coordinator."""
-        home = HOMES[kind]
-        topic = self._cluster.topics.get(home.topic)
-        if topic is None:
-            topic = self._make(kind)
+        topic = self._cluster.topics.get(HOMES[kind].topic) or self._make(kind)
         return topic.partitions[java_hash(key) % len(topic.partitions)]
+
+    def make(self, name: str) -> bool:
+        """Create the topic of this name if it is missing, and tell whether it is one that belongs to coordinators."""
+        kind = next((kind for kind, home in HOMES.items() if home.topic == name), None)
+        if kind is not None and name not in self._cluster.topics:
+            self._make(kind)
+        return kind is not None
 
     def node_id(self, kind: Kind, key: str) -> int:
         """Return the ID of the coordinator, or `NO_LEADER`."""

@@ -1,8 +1,9 @@
 """Metadata: nodes, topics, and who leads what."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
-from felice.broker.authorization import CLUSTER_NAME, Operation, Resource
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
@@ -50,7 +51,7 @@ def _handle(call: Call, request: MetadataRequest) -> MetadataResponse:
             if topic.error_code != ErrorCode.TOPIC_AUTHORIZATION_FAILED:
                 topic.topic_authorized_operations = call.permitted(Resource.TOPIC, topic.name or "")
     if request.include_cluster_authorized_operations:
-        may_know = call.may(Operation.DESCRIBE, Resource.CLUSTER, CLUSTER_NAME)
+        may_know = call.may(Operation.DESCRIBE, Resource.CLUSTER)
         answer.cluster_authorized_operations = call.permitted(Resource.CLUSTER) if may_know else 0
     return answer
 
@@ -78,7 +79,8 @@ def _by_id(call: Call, topic_id: bytes) -> MetadataResponse.Topic:
 def _by_name(call: Call, name: str, create: bool) -> MetadataResponse.Topic:
     """Describe a topic that is asked for by its name, and create it where it is missing and that is wanted.
 
-    Like Kafka, the request that creates a topic does not know it yet: its answer is that there is none.
+    Like Kafka, the request that creates a topic does not know it yet: its answer is that there is none, also where it
+    cannot be created.
     """
     topic = call.cluster.topics.get(name)
     if topic is not None:
@@ -87,13 +89,14 @@ def _by_name(call: Call, name: str, create: bool) -> MetadataResponse.Topic:
         call.check_faults(name)
         if not call.may(Operation.DESCRIBE, Resource.TOPIC, name):
             return _kept_out(name)
-        if create and not call.may(Operation.CREATE, Resource.CLUSTER, CLUSTER_NAME):
-            call.authorize(Operation.CREATE, Resource.TOPIC, name)
+        if create:
+            call.authorize_creation(name)
         check_name(name)
-        if create and name not in INTERNAL:
-            call.cluster.create_topic(call.cluster.plan_topic(name))
     except Refused as refused:
         return _failed(refused.code, name)
+    if create and not call.cluster.coordination.make(name):
+        with suppress(Refused):
+            call.cluster.create_topic(call.cluster.plan_topic(name))
     return _failed(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, name)
 
 
