@@ -1,6 +1,7 @@
 """Whether there is an authorizer: who asks for access control entries without one is told so."""
 
 from felice.broker.acls import Acl, AclFilter
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call
 from felice.broker.refusal import Hangup, Refused
 from felice.errors import ErrorCode
@@ -10,11 +11,12 @@ __all__ = ["check_authorizer", "check_numbers"]
 UNKNOWN = 0
 
 
-def check_authorizer(call: Call) -> None:
-    """Refuse with SECURITY_DISABLED where `authorizer.class.name` is not set, and where a fault says so."""
+def check_authorizer(call: Call, operation: Operation) -> None:
+    """Refuse whom the entries are not for, with SECURITY_DISABLED where there is no authorizer, and by a fault."""
     call.check_faults(None)
-    if not call.cluster.settings["authorizer.class.name"]:
+    if call.guard is None:
         raise Refused(ErrorCode.SECURITY_DISABLED, "no authorizer is configured")
+    call.authorize(operation, Resource.CLUSTER)
 
 
 def check_numbers(call: Call, asked: Acl | AclFilter) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from felice.broker.authorization import CLUSTER_NAME, EVERY_BIT, REFUSALS, SUPPORTED, Operation, Resource
 from felice.broker.cluster import Cluster
@@ -16,7 +16,11 @@ from felice.wire.frames import RequestHeader
 from felice.wire.messages.registry import API_NAMES
 from felice.wire.schema import Request, Response
 
-__all__ = ["Call", "Handler", "no_partitions"]
+__all__ = ["COORDINATED", "Call", "Handler", "no_partitions"]
+
+
+COORDINATED: Final = {Kind.GROUP: Resource.GROUP, Kind.TRANSACTION: Resource.TRANSACTIONAL_ID}
+"""What access control entries call that which is coordinated."""
 
 
 class Call:
@@ -49,12 +53,17 @@ class Call:
         self.guard = cluster.authorizer
         """Says whether it may be done what is asked, or None where everything may."""
 
-    def error(self) -> ErrorCode:
-        """Return the code to answer all of the request with, by order of a fault, or NONE."""
+    def error(self, operation: Operation | None = None) -> ErrorCode:
+        """Return the code to answer all of the request with, by order of a fault, or NONE.
+
+        With an operation, it is also the code for a client that may not do that with the cluster.
+        """
         for fault in self.faults:
             if fault.action is Action.ERROR and fault.target.topic is None and fault.target.partition is None:
                 return ErrorCode(fault.details["code"])
-        return ErrorCode.NONE
+        if operation is None or self.may(operation, Resource.CLUSTER):
+            return ErrorCode.NONE
+        return REFUSALS[Resource.CLUSTER]
 
     def check_faults(self, topic: str | None, partition: int | None = None) -> None:
         """Refuse what a fault says is to be refused."""
@@ -74,13 +83,18 @@ class Call:
         partition.check_leader(self.node.id, leader_epoch)
         return partition
 
-    def check_coordinator(self, kind: Kind, key: str) -> None:
-        """Refuse what is for another coordinator than this node, or what a fault says is to be refused."""
+    def check_coordinator(self, kind: Kind, key: str, operation: Operation | None = None) -> None:
+        """Refuse what is for another coordinator than this node, or what a fault says is to be refused.
+
+        With an operation, refuse also whom the group or the transactional ID is not for.
+        """
         if self.faults:
             self.check_faults(None)
+        if self.guard is not None and operation is not None:
+            self.authorize(operation, COORDINATED[kind], key)
         self.cluster.coordination.check(kind, key, self.node.id)
 
-    def may(self, operation: Operation, kind: Resource, name: str) -> bool:
+    def may(self, operation: Operation, kind: Resource, name: str = CLUSTER_NAME) -> bool:
         """Tell whether the client may do something with a resource."""
         return self.guard is None or self.guard.allows(self.client_host, operation, kind, name)
 
@@ -88,6 +102,11 @@ class Call:
         """Refuse what the client may not do, with the code for that kind of resource."""
         if self.guard is not None and not self.guard.allows(self.client_host, operation, kind, name):
             raise Refused(REFUSALS[kind])
+
+    def authorize_creation(self, topic: str) -> None:
+        """Refuse a topic that the client may create neither by its name nor as anything in the cluster."""
+        if not self.may(Operation.CREATE, Resource.CLUSTER):
+            self.authorize(Operation.CREATE, Resource.TOPIC, topic)
 
     def permitted(self, kind: Resource, name: str = CLUSTER_NAME) -> int:
         """Return what the client may do with a resource, as bits by Kafka's numbers of operations (KIP-430)."""

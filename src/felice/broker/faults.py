@@ -53,6 +53,9 @@ class Action(Enum):
     FREEZE = "keeps a node from reading and sending until the fault is removed"
 
 
+KEPT = 4096
+"""How many faults are remembered."""
+
 ON_RECORDS = frozenset({Action.BAD_CRC, Action.BOMB})
 """What can only be done where an answer brings records."""
 
@@ -116,19 +119,12 @@ class Target(NamedTuple):
 class Fault:
     """One fault. As a context manager it is removed at the end."""
 
-    def __init__(
-        self,
-        faults: "Faults",
-        action: Action,
-        target: Target,
-        *,
-        nth: int = 1,
-        times: int | None = 1,
-        chance: float = 1.0,
-        **details: Any,
-    ) -> None:
+    def __init__(self, faults: "Faults", action: Action, api: str | None, where: Where, **details: Any) -> None:
+        _check(where)
         self.action = action
-        self.target = target
+        self.target = Target(
+            api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id")
+        )
         self.details = details
         """What the action needs to know, such as `code` or `seconds`."""
         self.seen = 0
@@ -136,9 +132,9 @@ class Fault:
         self.count = 0
         """How many of them were hit."""
         self.removed = False
-        self._nth = nth
-        self._times = times
-        self._chance = chance
+        self._nth = where.get("nth", 1)
+        self._times = where.get("times", 1)
+        self._chance = where.get("chance", 1.0)
         self._faults = faults
         self._hit = threading.Condition()
         self._on_removal: list[Callable[[], None]] = []  # what is to be done then, on the broker's loop
@@ -181,15 +177,29 @@ class Fault:
             return True
 
 
+def _check(where: Where) -> None:
+    """Refuse targets that cannot be: a request would be hit that was not meant, or none."""
+    known = sorted(Where.__annotations__)
+    strange = sorted(where.keys() - set(known))
+    if strange:
+        raise ConfigError(f"{strange[0]} is nothing to target a fault by", hint=f"there are {', '.join(known)}")
+    nth, times, chance = where.get("nth", 1), where.get("times", 1), where.get("chance", 1.0)
+    if nth < 1:
+        raise ConfigError(f"nth={nth}: give 1 for the next request, 2 for the one behind it, and so on")
+    if times is not None and times < 0:
+        raise ConfigError(f"times={times}: give how many requests are hit, or None for all")
+    if not 0 <= chance <= 1:
+        raise ConfigError(f"chance={chance}: give 0 to 1")
+
+
 class Site(NamedTuple):
     """Where faults happen: what they can do there. Nodes are given by their IDs, None for all."""
 
     run: Callable[[Callable[[], None]], None]
     """Does something on the loop, and waits for it."""
-    freeze: Callable[[int | None, bool], None]
-    """Freezes a node, or thaws it."""
-    refuse: Callable[[int | None, bool], None]
-    """Shuts a node's port, or opens it again."""
+    obey: Callable[[int | None, bool], None]
+    """Has a node be frozen or not, and refuse connections or not, as `Faults.stops` tells; it is told whether the node
+    may be gone."""
     disconnect: Callable[[int | None, str | None, bool], int]
     """Closes the connections of a node and a client, with an error for the client or without; returns how many."""
     picture: Callable[[], object] | None
@@ -217,7 +227,7 @@ class Faults:
         self.random = site.random
         self.active: tuple[Fault, ...] = ()
         self.history: list[Fault] = []
-        """All that were ever added, for the output of a test that fails."""
+        """What was added, the latest few thousand, for the output of a test that fails."""
 
     # --- what can go wrong: answers that say no, come late, or not at all ---
 
@@ -270,14 +280,14 @@ class Faults:
 
         What was being waited for goes on inside: a request that had been read is applied, its answer kept back.
         """
-        return self._switch(Action.FREEZE, node, self._site.freeze)
+        return self._stop(Action.FREEZE, node)
 
     def refuse(self, node: int | None = None) -> Fault:
         """Close a node's connections, or all, and refuse new ones until the fault is removed.
 
         Only clients notice: unlike a node that is stopped it goes on leading its partitions.
         """
-        return self._switch(Action.REFUSE, node, self._site.refuse)
+        return self._stop(Action.REFUSE, node)
 
     def disconnect(self, node: int | None = None, client_id: str | None = None, *, reset: bool = False) -> int:
         """Close the connections that there are, at once, and return how many; `reset` as for `drop`."""
@@ -293,10 +303,16 @@ class Faults:
         Until it is removed, unless `times` says otherwise.
         """
         made: list[object] = []
-        if self._site.picture is not None:
-            picture = self._site.picture
-            self._run(lambda: made.append(picture()))
-        return self._add(Action.STALE, "Metadata", {"times": None, **where}, picture=made)
+        fault = self._made(Action.STALE, "Metadata", {"times": None, **where}, picture=made)
+
+        def begin() -> None:
+            if self._site.picture is not None:
+                made.append(self._site.picture())
+            self.begin(fault)
+            fault._on_removal.append(made.clear)
+
+        self._run(begin)
+        return fault
 
     def cut(self, api: str | None = None, *, keep: float = 0.5, **where: Unpack[Where]) -> Fault:
         """Send only the first part of the answer, the share `keep` of its bytes, and close the connection."""
@@ -343,36 +359,54 @@ class Faults:
         for fault in self.active:
             self.remove(fault)
 
-    def _switch(self, action: Action, node: int | None, switch: Callable[[int | None, bool], None]) -> Fault:
-        """Do something to a node that the end of the fault undoes."""
-        fault = self._add(action, None, {"node": node, "times": 0})
-        self._run(lambda: switch(node, True))
-        fault._on_removal.append(lambda: switch(node, False))
+    def stops(self, action: Action, node: int) -> bool:
+        """Tell whether a fault freezes a node now, or has it refuse connections. On the loop."""
+        return any(fault.action is action and fault.target.node in (None, node) for fault in self.active)
+
+    def begin(self, fault: Fault) -> None:
+        """Let a fault take effect. On the loop."""
+        self.active = (*self.active, fault)
+        self.history.append(fault)
+        del self.history[:-KEPT]
+
+    def _stop(self, action: Action, node: int | None) -> Fault:
+        """Do something to a node that the end of the fault undoes, unless another fault says the same."""
+        fault = self._made(action, None, {"node": node, "times": 0})
+
+        def begin() -> None:
+            self.active = (*self.active, fault)
+            try:
+                self._site.obey(node, False)
+            finally:
+                self.active = self.active[:-1]
+            self.begin(fault)
+            fault._on_removal.append(lambda: self._site.obey(node, True))
+
+        self._run(begin)
         return fault
 
     def _add(self, action: Action, api: str | None, where: Where, **details: Any) -> Fault:
-        """Let a fault take effect."""
+        """Let a new fault take effect."""
+        fault = self._made(action, api, where, **details)
+        self._run(lambda: self.begin(fault))
+        return fault
+
+    def _made(self, action: Action, api: str | None, where: Where, **details: Any) -> Fault:
+        """Return a fault, if it can be here."""
         if action not in self._possible:
             raise ConfigError(f"{action.name.lower()} cannot be done from outside", hint="use felice.broker")
         if api is not None and api not in self._apis:
             raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(self._apis)}")
         if not self._topics and (where.get("topic") is not None or where.get("partition") is not None):
             raise ConfigError("topics and partitions cannot be targeted from outside", hint="target the node")
-        target = Target(api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id"))
-        fault = Fault(
-            self, action, target, nth=where.get("nth", 1), times=where.get("times", 1),
-            chance=where.get("chance", 1.0), **details,
-        )  # fmt: skip
-        self.history.append(fault)
-        self._run(lambda: setattr(self, "active", (*self.active, fault)))
-        return fault
+        return Fault(self, action, api, where, **details)
 
     def _release(self, fault: Fault) -> None:
         """Take a fault out, on the loop, and let go of what it holds."""
         self.active = tuple(other for other in self.active if other is not fault)
-        for action in fault._on_removal:
-            action()
-        fault._on_removal.clear()
+        undone, fault._on_removal = fault._on_removal, []
+        for undo in undone:
+            undo()
 
 
 # --- for the dispatcher, on the loop ---
@@ -412,4 +446,8 @@ async def removal(fault: Fault) -> None:
     if not fault.removed:
         removed = asyncio.Event()
         fault._on_removal.append(removed.set)
-        await removed.wait()
+        try:
+            await removed.wait()
+        finally:
+            if removed.set in fault._on_removal:
+                fault._on_removal.remove(removed.set)

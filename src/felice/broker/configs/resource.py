@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from felice.broker import authorization
 from felice.broker.configs.entries import Entry
 from felice.broker.setting import Setting
 
 if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
 
-__all__ = ["Resource", "ResourceType"]
+__all__ = ["Resource", "ResourceType", "guarded"]
 
 
 class ResourceType(IntEnum):
@@ -22,6 +23,15 @@ class ResourceType(IntEnum):
     BROKER_LOGGER = 8
     CLIENT_METRICS = 16
     GROUP = 32
+
+
+def guarded(kind: int, name: str) -> tuple[authorization.Resource, str]:
+    """Return what access control entries speak of where a resource is configured: that itself, or the cluster."""
+    if kind == ResourceType.TOPIC:
+        return authorization.Resource.TOPIC, name
+    if kind == ResourceType.GROUP:
+        return authorization.Resource.GROUP, name
+    return authorization.Resource.CLUSTER, authorization.CLUSTER_NAME
 
 
 class Resource(ABC):

@@ -1,5 +1,6 @@
 """AddOffsetsToTxn: the partition that keeps a group's offsets joins a transaction (KIP-98)."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -16,7 +17,8 @@ FENCED_FROM = 2
 def _handle(call: Call, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse:
     """Add it."""
     try:
-        call.check_coordinator(Kind.TRANSACTION, request.transactional_id)
+        call.check_coordinator(Kind.TRANSACTION, request.transactional_id, Operation.WRITE)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
         home = call.cluster.coordination.partition(Kind.GROUP, request.group_id)
         call.cluster.transactions.add(
             request.transactional_id,

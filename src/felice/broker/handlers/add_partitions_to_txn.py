@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -27,6 +28,9 @@ def _handle(call: Call, request: AddPartitionsToTxnRequest) -> AddPartitionsToTx
     """Add to one transaction, or (from version 4 on, between brokers) to several."""
     if call.version < BATCHED_FROM:
         return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_results(_add(call, _only(request))))
+    code = call.error(Operation.CLUSTER_ACTION)
+    if code == ErrorCode.CLUSTER_AUTHORIZATION_FAILED:
+        return AddPartitionsToTxnResponse(error_code=code)
     return AddPartitionsToTxnResponse(
         results_by_transaction=[
             AddPartitionsToTxnResponse.AddPartitionsToTxnResult(
@@ -50,15 +54,13 @@ def _only(request: AddPartitionsToTxnRequest) -> Asked:
 def _add(call: Call, asked: Asked) -> Codes:
     """Return a code for each partition: all join, or none."""
     named = list(_named(asked.topics))
-    unknown = [(topic, index) for topic, index in named if not _is_there(call, topic, index)]
-    if unknown:
-        return {
-            partition: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            if partition in unknown
-            else ErrorCode.OPERATION_NOT_ATTEMPTED
-            for partition in named
-        }
     try:
+        call.check_faults(None)
+        if call.version < BATCHED_FROM:
+            call.authorize(Operation.WRITE, Resource.TRANSACTIONAL_ID, asked.transactional_id)
+        wrong = {(topic, index): code for topic, index in named if (code := _wrong(call, topic, index))}
+        if wrong:
+            return {partition: wrong.get(partition, ErrorCode.OPERATION_NOT_ATTEMPTED) for partition in named}
         call.check_coordinator(Kind.TRANSACTION, asked.transactional_id)
         identity = Identity(asked.producer_id, asked.producer_epoch)
         transactions = call.cluster.transactions
@@ -79,10 +81,13 @@ def _transaction_version(call: Call) -> int:
     return 2 if call.version >= BATCHED_FROM else 0
 
 
-def _is_there(call: Call, topic: str, index: int) -> bool:
-    """Tell whether there is such a partition."""
+def _wrong(call: Call, topic: str, index: int) -> ErrorCode:
+    """Return why a partition cannot be written to, or NONE. Brokers have asked that for their clients already."""
+    if call.version < BATCHED_FROM and not call.may(Operation.WRITE, Resource.TOPIC, topic):
+        return ErrorCode.TOPIC_AUTHORIZATION_FAILED
     found = call.cluster.topics.get(topic)
-    return found is not None and found.partition(index) is not None
+    there = found is not None and found.partition(index) is not None
+    return ErrorCode.NONE if there else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
 def _named(topics: Sequence[Topic]) -> Iterable[tuple[str, int]]:

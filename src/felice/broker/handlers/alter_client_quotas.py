@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.quotas import entity
 from felice.broker.refusal import Refused
@@ -34,6 +35,7 @@ def _alter(call: Call, named: Named, changes: list[Mapping[str, float | None]], 
     )
     try:
         call.check_faults(None)
+        call.authorize(Operation.ALTER_CONFIGS, Resource.CLUSTER)
         if len(changes) > 1:
             raise Refused(ErrorCode.INVALID_REQUEST, "the entity is named twice")
         who = entity(named)

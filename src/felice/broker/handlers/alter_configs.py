@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
-from felice.broker.configs.resource import ResourceType
+from felice.broker.configs.resource import ResourceType, guarded
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
@@ -34,6 +35,7 @@ def _alter(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Result
         call.check_faults(asked.resource_name if asked.resource_type == ResourceType.TOPIC else None)
         if twice:
             raise Refused(ErrorCode.INVALID_REQUEST, "the resource is named twice")
+        call.authorize(Operation.ALTER_CONFIGS, *guarded(asked.resource_type, asked.resource_name))
         texts = [(config.name, config.value) for config in asked.configs]
         call.cluster.configs.replace(
             asked.resource_type, asked.resource_name, texts, call.node.id, validate_only=validate_only

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -37,6 +38,7 @@ def _reassign(call: Call, topic: str, asked: Asked, may_change: bool) -> Result:
     """Move one partition."""
     try:
         call.check_faults(topic, asked.partition_index)
+        call.authorize(Operation.ALTER, Resource.CLUSTER)
         partition = call.cluster.partition(topic, asked.partition_index)
         if asked.replicas and not may_change and len(asked.replicas) != len(partition.target):
             raise Refused(

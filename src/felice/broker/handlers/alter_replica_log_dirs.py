@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -32,6 +33,7 @@ def _move(call: Call, path: str, topic: str, index: int) -> Result:
     """Answer for one replica."""
     try:
         call.check_faults(topic, index)
+        call.authorize(Operation.ALTER, Resource.CLUSTER)
         if path != call.node.log_dir:
             raise Refused(ErrorCode.LOG_DIR_NOT_FOUND)
         if call.node.id not in call.cluster.partition(topic, index).replicas:

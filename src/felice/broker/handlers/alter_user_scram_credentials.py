@@ -1,5 +1,6 @@
 """AlterUserScramCredentials: SCRAM credentials of users are set or removed (KIP-554)."""
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.refusal import Refused
 from felice.broker.scram_users import Credential, Deletion, Upsertion
@@ -19,7 +20,7 @@ def _handle(call: Call, request: AlterUserScramCredentialsRequest) -> AlterUserS
         Upsertion(asked.name, asked.mechanism, Credential(asked.iterations, asked.salt, asked.salted_password))
         for asked in request.upsertions
     ]
-    code = call.error()
+    code = call.error(Operation.ALTER)
     if code:
         names = [change.name for change in deletions] + [change.name for change in upsertions]
         results: dict[str, Refused | None] = {name: Refused(code) for name in names}

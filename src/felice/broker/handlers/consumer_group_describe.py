@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.assignors import Assignment
@@ -17,9 +18,6 @@ CLASSIC, CONSUMER = 0, 1
 
 Described: TypeAlias = ConsumerGroupDescribeResponse.DescribedGroup
 
-ALLOWED = sum(1 << operation for operation in (3, 6, 8, 10, 11))
-"""What everybody may do with a group: read, delete, describe, and describe and alter its configurations (KIP-430)."""
-
 
 def _handle(call: Call, request: ConsumerGroupDescribeRequest) -> ConsumerGroupDescribeResponse:
     """Describe groups one by one."""
@@ -27,7 +25,7 @@ def _handle(call: Call, request: ConsumerGroupDescribeRequest) -> ConsumerGroupD
     if request.include_authorized_operations:
         for group in groups:
             if not group.error_code:
-                group.authorized_operations = ALLOWED
+                group.authorized_operations = call.permitted(Resource.GROUP, group.group_id)
     return ConsumerGroupDescribeResponse(groups=groups)
 
 
@@ -35,6 +33,7 @@ def _describe(call: Call, group_id: str) -> Described:
     """Describe one group; a group of another kind is as good as none."""
     try:
         call.check_faults(None)
+        call.authorize(Operation.DESCRIBE, Resource.GROUP, group_id)
         if not group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, group_id)

@@ -1,5 +1,6 @@
 """ConsumerGroupHeartbeat: a member of a consumer group joins, reports, learns its assignment, leaves (KIP-848)."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.assignors import allowed_assignors
@@ -15,6 +16,9 @@ def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroup
     """Hand the request to the group."""
     try:
         call.check_faults(None)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
+        for topic in request.subscribed_topic_names or ():
+            call.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
         check(request, call.version, allowed_assignors(call.cluster.settings))
         call.check_coordinator(Kind.GROUP, request.group_id)
         return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))

@@ -1,6 +1,7 @@
 """CreateAcls: new access control entries (KIP-140)."""
 
 from felice.broker.acls import Acl
+from felice.broker.authorization import Operation
 from felice.broker.authorizing import check_authorizer, check_numbers
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.refusal import Refused
@@ -32,7 +33,7 @@ def _handle(call: Call, request: CreateAclsRequest) -> CreateAclsResponse:
 def _create(call: Call, acl: Acl) -> CreateAclsResponse.AclCreationResult:
     """Take one entry."""
     try:
-        check_authorizer(call)
+        check_authorizer(call, Operation.ALTER)
         call.cluster.acls.add(acl)
     except Refused as refused:
         message = None if refused.code == ErrorCode.UNKNOWN_SERVER_ERROR else refused.message or refused.code.name

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.placement import MAX_PARTITIONS_AT_ONCE, check_replicas
 from felice.broker.refusal import Refused
@@ -13,7 +14,11 @@ from felice.wire.messages.create_partitions import CreatePartitionsRequest, Crea
 
 __all__ = ["HANDLER"]
 
-WORDLESS = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_SERVER_ERROR)
+WORDLESS = (
+    ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.UNKNOWN_SERVER_ERROR,
+)
 """What Kafka says no more about."""
 
 Asked: TypeAlias = CreatePartitionsRequest.CreatePartitionsTopic
@@ -39,6 +44,7 @@ def _grow(call: Call, asked: Asked, room: int, twice: bool, validate_only: bool)
         call.check_faults(asked.name)
         if twice:
             raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
+        call.authorize(Operation.ALTER, Resource.TOPIC, asked.name)
         topic = call.cluster.topic(asked.name)
         replicas = _replicas(call, topic, asked, room)
     except Refused as refused:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.cluster import DEFAULT, Plan
 from felice.broker.configs.topics import topic_entries
@@ -58,6 +59,7 @@ def _create(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Resul
             raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
         if asked.name == METADATA_TOPIC:
             raise Refused(ErrorCode.INVALID_REQUEST, f"{METADATA_TOPIC} is not for users")
+        call.authorize_creation(asked.name)
         plan = call.cluster.plan_topic(
             asked.name,
             asked.num_partitions,
@@ -74,7 +76,15 @@ def _create(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Resul
 
 
 def _created(call: Call, plan: Plan) -> Result:
-    """Describe a topic that was created, or could be."""
+    """Describe a topic that was created, or could be, as far as the client may know (KIP-525)."""
+    if not call.may(Operation.DESCRIBE_CONFIGS, Resource.TOPIC, plan.name):
+        return Result(
+            name=plan.name,
+            topic_id=plan.topic_id,
+            error_message=None,
+            topic_config_error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+            configs=[],
+        )
     return Result(
         name=plan.name,
         topic_id=plan.topic_id,

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from felice.broker.acls import Acl, AclFilter
+from felice.broker.authorization import Operation
 from felice.broker.authorizing import check_authorizer, check_numbers
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.refusal import Refused
@@ -38,7 +39,7 @@ def _handle(call: Call, request: DeleteAclsRequest) -> DeleteAclsResponse:
 def _find(call: Call, wanted: AclFilter, found: list[Acl]) -> Result:
     """Find what a filter means, and add it to what goes."""
     try:
-        check_authorizer(call)
+        check_authorizer(call, Operation.ALTER)
         wanted.check()
     except Refused as refused:
         return Result(error_code=refused.code, error_message=refused.message or refused.code.name)

@@ -1,5 +1,6 @@
 """DeleteGroups: groups without members go, and their offsets with them (KIP-229)."""
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -22,7 +23,7 @@ def _handle(call: Call, request: DeleteGroupsRequest) -> DeleteGroupsResponse:
 def _delete(call: Call, group_id: str) -> ErrorCode:
     """Delete one group."""
     try:
-        call.check_coordinator(Kind.GROUP, group_id)
+        call.check_coordinator(Kind.GROUP, group_id, Operation.DELETE)
         groups = call.cluster.groups
         group = groups.get(group_id)
         group.check_delete()

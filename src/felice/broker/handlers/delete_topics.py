@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
+from felice.broker.topics import Topic
 from felice.errors import ErrorCode
 from felice.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
 from felice.wire.schema import ZERO_UUID
@@ -40,11 +42,23 @@ def _delete(call: Call, name: str | None, topic_id: bytes) -> Result:
         raise Refused(ErrorCode.INVALID_REQUEST, "give a name or an ID, not both")
     if name is None and topic_id == ZERO_UUID:
         raise Refused(ErrorCode.INVALID_REQUEST, "neither a name nor an ID is given")
+    may_delete_all = call.may(Operation.DELETE, Resource.CLUSTER)
+    if name is not None and not may_delete_all:
+        call.authorize(Operation.DESCRIBE, Resource.TOPIC, name)
     topic = cluster.topic_by_id(topic_id) if name is None else cluster.topic(name)
+    if not may_delete_all and not call.may(Operation.DELETE, Resource.TOPIC, topic.name):
+        return _kept(call, topic)
     if not cluster.settings.flag("delete.topic.enable"):
         raise Refused(ErrorCode.TOPIC_DELETION_DISABLED)
     cluster.delete_topic(topic)
     return Result(name=topic.name, topic_id=topic.id)
+
+
+def _kept(call: Call, topic: Topic) -> Result:
+    """Refuse to delete a topic, and name it where the client may know of it."""
+    code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+    known = call.may(Operation.DESCRIBE, Resource.TOPIC, topic.name)
+    return Result(name=topic.name if known else None, topic_id=topic.id, error_code=code, error_message=code.name)
 
 
 def _asked(request: DeleteTopicsRequest) -> list[State]:

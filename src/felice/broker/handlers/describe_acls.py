@@ -1,6 +1,7 @@
 """DescribeAcls: the access control entries that a filter means (KIP-140, KIP-290)."""
 
 from felice.broker.acls import Acl, AclFilter
+from felice.broker.authorization import Operation
 from felice.broker.authorizing import check_authorizer, check_numbers
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.refusal import Refused
@@ -22,7 +23,7 @@ def _handle(call: Call, request: DescribeAclsRequest) -> DescribeAclsResponse:
     )
     check_numbers(call, wanted)
     try:
-        check_authorizer(call)
+        check_authorizer(call, Operation.DESCRIBE)
     except Refused as refused:
         return DescribeAclsResponse(error_code=refused.code, error_message=refused.message or refused.code.name)
     resources: dict[tuple[int, str, int], list[Acl]] = {}

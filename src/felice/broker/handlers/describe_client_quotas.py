@@ -1,5 +1,6 @@
 """DescribeClientQuotas: quotas of users, clients and addresses (KIP-546)."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.quotas import Component
 from felice.broker.refusal import Refused
@@ -13,6 +14,7 @@ def _handle(call: Call, request: DescribeClientQuotasRequest) -> DescribeClientQ
     components = [Component(asked.entity_type, asked.match_type, asked.match) for asked in request.components]
     try:
         call.check_faults(None)
+        call.authorize(Operation.DESCRIBE_CONFIGS, Resource.CLUSTER)
         found = call.cluster.quotas.find(components, strict=request.strict)
     except Refused as refused:
         return DescribeClientQuotasResponse(

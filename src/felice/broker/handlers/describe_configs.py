@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.broker.configs.entries import Entry
-from felice.broker.configs.resource import ResourceType
+from felice.broker.configs.resource import ResourceType, guarded
 from felice.broker.refusal import Refused
 from felice.wire.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
 
@@ -27,6 +28,7 @@ def _describe(call: Call, request: DescribeConfigsRequest, asked: Asked) -> Resu
     try:
         call.check_faults(asked.resource_name if asked.resource_type == ResourceType.TOPIC else None)
         resource = call.cluster.configs.of(asked.resource_type)
+        call.authorize(Operation.DESCRIBE_CONFIGS, *guarded(asked.resource_type, asked.resource_name))
         name = resource.claim(asked.resource_name, call.node.id, described=True)
         entries = list(resource.entries(name, call.node.id))
     except Refused as refused:

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.classic import ClassicGroup
@@ -14,9 +15,6 @@ __all__ = ["HANDLER"]
 
 MISSING_IS_ERROR_FROM = 6
 
-ALLOWED = sum(1 << operation for operation in (3, 6, 8, 10, 11))
-"""What everybody may do with a group: read, delete, describe, and describe and alter its configurations (KIP-430)."""
-
 Described: TypeAlias = DescribeGroupsResponse.DescribedGroup
 
 
@@ -26,14 +24,14 @@ def _handle(call: Call, request: DescribeGroupsRequest) -> DescribeGroupsRespons
     if request.include_authorized_operations:
         for group in groups:
             if not group.error_code:
-                group.authorized_operations = ALLOWED
+                group.authorized_operations = call.permitted(Resource.GROUP, group.group_id)
     return DescribeGroupsResponse(groups=groups)
 
 
 def _describe(call: Call, group_id: str) -> Described:
     """Describe one group; a group of another kind is as good as none."""
     try:
-        call.check_coordinator(Kind.GROUP, group_id)
+        call.check_coordinator(Kind.GROUP, group_id, Operation.DESCRIBE)
     except Refused as refused:
         return Described(group_id=group_id, error_code=refused.code)
     group = call.cluster.groups.find(group_id)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.wire.messages.describe_log_dirs import DescribeLogDirsRequest, DescribeLogDirsResponse
@@ -17,7 +18,7 @@ DirPartition: TypeAlias = DescribeLogDirsResponse.DescribeLogDirsPartition
 
 def _handle(call: Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
     """Describe the replicas of this node that are asked for, or all."""
-    code = call.error()
+    code = call.error(Operation.DESCRIBE)
     if code:
         return DescribeLogDirsResponse(error_code=code)
     found: dict[str, list[DirPartition]] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.broker.topics import check_name
@@ -31,8 +32,8 @@ def _describe(call: Call, topic: str, index: int) -> PartitionAnswer:
     """Describe one partition's producers."""
     answer = DescribeProducersResponse.PartitionResponse(partition_index=index)
     try:
-        _check_topic(call, topic)
         call.check_faults(topic, index)
+        _check_topic(call, topic)
         partition = call.cluster.partition(topic, index)
         if call.node.id not in partition.replicas:
             raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -56,7 +57,8 @@ def _describe(call: Call, topic: str, index: int) -> PartitionAnswer:
 
 
 def _check_topic(call: Call, topic: str) -> None:
-    """Refuse a topic that there is not; only then Kafka says more than the code."""
+    """Refuse a topic that is not there or not for this client; only of the first Kafka says more than the code."""
+    call.authorize(Operation.READ, Resource.TOPIC, topic)
     try:
         check_name(topic)
     except Refused as refused:

@@ -7,6 +7,7 @@ be at least.
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.errors import ErrorCode
 from felice.wire.messages.describe_quorum import DescribeQuorumRequest, DescribeQuorumResponse
@@ -23,7 +24,7 @@ PartitionData: TypeAlias = DescribeQuorumResponse.PartitionData
 
 def _handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
     """Describe the one quorum that there is; whoever asks for more or other partitions hears that there are none."""
-    code = call.error()
+    code = call.error(Operation.DESCRIBE)
     if code:
         return DescribeQuorumResponse(error_code=code, error_message=code.name)
     asked = [(topic.topic_name, [part.partition_index for part in topic.partitions]) for topic in request.topics]

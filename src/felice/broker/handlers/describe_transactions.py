@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -26,7 +27,7 @@ def _describe(call: Call, transactional_id: str) -> TransactionState:
     try:
         if not transactional_id:
             raise Refused(ErrorCode.INVALID_REQUEST)
-        call.check_coordinator(Kind.TRANSACTION, transactional_id)
+        call.check_coordinator(Kind.TRANSACTION, transactional_id, Operation.DESCRIBE)
         transaction = call.cluster.transactions.find(transactional_id)
         if transaction is None:
             raise Refused(ErrorCode.TRANSACTIONAL_ID_NOT_FOUND)
@@ -40,7 +41,8 @@ def _describe(call: Call, transactional_id: str) -> TransactionState:
     answer.producer_epoch = transaction.epoch
     topics: dict[str, list[int]] = {}
     for topic, index in sorted(transaction.partitions):
-        topics.setdefault(topic, []).append(index)
+        if call.may(Operation.DESCRIBE, Resource.TOPIC, topic):
+            topics.setdefault(topic, []).append(index)
     answer.topics = [
         DescribeTransactionsResponse.TopicData(topic=topic, partitions=indexes) for topic, indexes in topics.items()
     ]

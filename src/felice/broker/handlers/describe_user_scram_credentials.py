@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -18,7 +19,7 @@ Result: TypeAlias = DescribeUserScramCredentialsResponse.DescribeUserScramCreden
 
 def _handle(call: Call, request: DescribeUserScramCredentialsRequest) -> DescribeUserScramCredentialsResponse:
     """Describe the users who are asked for, or all."""
-    code = call.error()
+    code = call.error(Operation.DESCRIBE)
     if code:
         return DescribeUserScramCredentialsResponse(error_code=code, error_message=code.name)
     times = Counter(user.name for user in request.users or ())

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -37,6 +38,7 @@ def _elect(call: Call, kind: int, topic: str, index: int) -> Result:
     """Elect the leader of one partition."""
     try:
         call.check_faults(topic, index)
+        call.authorize(Operation.ALTER, Resource.CLUSTER)
         if kind not in (PREFERRED, UNCLEAN):
             raise Refused(ErrorCode.INVALID_REQUEST, f"there is no election type {kind}")
         call.cluster.elect(call.cluster.partition(topic, index), unclean=kind == UNCLEAN)

@@ -1,5 +1,6 @@
 """EndTxn: a transaction is committed or aborted (KIP-98), and since version 5 its producer's epoch raised (KIP-890)."""
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -16,7 +17,7 @@ BUMPED_FROM = 5
 def _handle(call: Call, request: EndTxnRequest) -> EndTxnResponse:
     """End it."""
     try:
-        call.check_coordinator(Kind.TRANSACTION, request.transactional_id)
+        call.check_coordinator(Kind.TRANSACTION, request.transactional_id, Operation.WRITE)
         producer_id, epoch = call.cluster.transactions.end(
             request.transactional_id,
             Identity(request.producer_id, request.producer_epoch),

@@ -3,7 +3,8 @@
 import re
 from typing import TypeAlias
 
-from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.authorization import Operation, Resource
+from felice.broker.call import COORDINATED, Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -42,6 +43,10 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
         call.check_faults(None)
         if key_type not in tuple(Kind):
             raise Refused(ErrorCode.INVALID_REQUEST, f"there is no key type {key_type}")
+        if key_type in COORDINATED:
+            call.authorize(Operation.DESCRIBE, COORDINATED[Kind(key_type)], key)
+        elif call.version >= SHARE_FROM:
+            call.authorize(Operation.CLUSTER_ACTION, Resource.CLUSTER)
         if key_type == Kind.SHARE and (call.version < SHARE_FROM or not _share_key.match(key)):
             raise Refused(ErrorCode.INVALID_REQUEST)
         node = call.cluster.nodes.get(call.cluster.coordination.node_id(Kind(key_type), key))

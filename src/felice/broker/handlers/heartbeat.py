@@ -1,5 +1,6 @@
 """Heartbeat: a member of a group is alive."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Claim
@@ -14,6 +15,7 @@ def _handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse:
     """Keep the session alive."""
     try:
         call.check_faults(None)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)

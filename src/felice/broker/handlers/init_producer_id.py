@@ -1,5 +1,6 @@
 """InitProducerId: a producer ID and an epoch, for idempotence (KIP-98) or a transactional ID."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -25,13 +26,23 @@ def _handle(call: Call, request: InitProducerIdRequest) -> InitProducerIdRespons
             raise Refused(ErrorCode.INVALID_REQUEST, "a producer ID and an epoch go together")
         if request.transactional_id is None:
             call.check_faults(None)
+            _check_idempotent(call)
             return InitProducerIdResponse(producer_id=call.cluster.new_producer_id(), producer_epoch=0)
+        call.check_faults(None)
+        call.authorize(Operation.WRITE, Resource.TRANSACTIONAL_ID, request.transactional_id)
         producer_id, epoch = _initialise(call, request, request.transactional_id)
     except Refused as refused:
         return InitProducerIdResponse(
             error_code=told(refused.code, call.version, FENCED_FROM), producer_id=NO_PRODUCER, producer_epoch=NO_EPOCH
         )
     return InitProducerIdResponse(producer_id=producer_id, producer_epoch=epoch)
+
+
+def _check_idempotent(call: Call) -> None:
+    """Refuse a client that may write to no topic at all, unless it may be idempotent by an entry of old (KIP-679)."""
+    guard = call.guard
+    if guard is not None and not guard.allows_some(call.client_host, Operation.WRITE, Resource.TOPIC):
+        call.authorize(Operation.IDEMPOTENT_WRITE, Resource.CLUSTER)
 
 
 def _initialise(call: Call, request: InitProducerIdRequest, transactional_id: str) -> Identity:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.joining import Applicant
@@ -31,6 +32,7 @@ def _handle(call: Call, request: JoinGroupRequest) -> "asyncio.Future[Any]":
 def _join(call: Call, request: JoinGroupRequest, waiting: WaitingJoin) -> None:
     """Check what does not depend on the group, and join."""
     call.check_faults(None)
+    call.authorize(Operation.READ, Resource.GROUP, request.group_id)
     if not request.group_id:
         raise Refused(ErrorCode.INVALID_GROUP_ID)
     number = call.cluster.settings.number

@@ -1,5 +1,6 @@
 """LeaveGroup: members leave, or are removed."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -21,6 +22,7 @@ def _handle(call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse:
     )
     try:
         call.check_faults(None)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)

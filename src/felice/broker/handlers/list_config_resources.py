@@ -1,5 +1,6 @@
 """ListConfigResources: names of what has configurations of its own (KIP-1000, KIP-1142)."""
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.configs.resource import ResourceType
 from felice.errors import ErrorCode
@@ -10,7 +11,7 @@ __all__ = ["HANDLER"]
 
 def _handle(call: Call, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse:
     """List resources of the types that are asked for; version 0 knows of client metrics only."""
-    code = call.error()
+    code = call.error(Operation.DESCRIBE_CONFIGS)
     if code:
         return ListConfigResourcesResponse(error_code=code)
     kinds = (

@@ -1,5 +1,6 @@
 """ListGroups: the groups that this node coordinates."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Group
@@ -15,6 +16,7 @@ def _handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
         call.check_faults(None)
     except Refused as refused:
         return ListGroupsResponse(error_code=refused.code)
+    may_list = call.may(Operation.DESCRIBE, Resource.CLUSTER)
     states = {state.lower() for state in request.states_filter}
     kinds = {kind.lower() for kind in request.types_filter}
     return ListGroupsResponse(
@@ -26,6 +28,7 @@ def _handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
             if (not states or group.state.lower() in states)
             and (not kinds or group.kind in kinds)
             and _is_here(call, group)
+            and (may_list or call.may(Operation.DESCRIBE, Resource.GROUP, group.id))
         ]
     )
 

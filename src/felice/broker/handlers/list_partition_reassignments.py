@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.wire.messages.list_partition_reassignments import (
@@ -14,7 +15,7 @@ __all__ = ["HANDLER"]
 
 def _handle(call: Call, request: ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse:
     """List what is under way, of all or of the partitions that are named."""
-    code = call.error()
+    code = call.error(Operation.DESCRIBE)
     if code:
         return ListPartitionReassignmentsResponse(error_code=code, error_message=code.name)
     moving: dict[str, list[Partition]] = {}

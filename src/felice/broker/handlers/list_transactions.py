@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.topic_patterns import topic_pattern
@@ -33,6 +34,7 @@ def _handle(call: Call, request: ListTransactionsRequest) -> ListTransactionsRes
         for found in call.cluster.transactions
         if _passes(found, request, now)
         and matches(found.id)
+        and call.may(Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, found.id)
         and call.cluster.coordination.node_id(Kind.TRANSACTION, found.id) == call.node.id
     ]
     return response

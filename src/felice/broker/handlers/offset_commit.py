@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple, TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Claim
@@ -36,7 +37,7 @@ def _handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
     for number, topic in enumerate(request.topics):
         for asked in topic.partitions:
             try:
-                commits.append(_Commit(number, _topic(call, topic, asked.partition_index), asked))
+                commits.append(_Commit(number, _topic(call, request.group_id, topic, asked.partition_index), asked))
             except Refused as no:
                 answer = Answer(partition_index=asked.partition_index, error_code=no.code)
                 refused.setdefault(number, []).append(answer)
@@ -65,13 +66,18 @@ def _merged(
     return topics
 
 
-def _topic(call: Call, asked: OffsetCommitRequest.Topic, partition: int) -> Topic:
-    """Return the topic that is meant, or refuse where it has no such partition."""
+def _topic(call: Call, group_id: str, asked: OffsetCommitRequest.Topic, partition: int) -> Topic:
+    """Return the topic that is meant, or refuse where it has no such partition, or is not for this client."""
     cluster, by_id = call.cluster, call.version >= IDS_FROM
     if call.faults:
         known = cluster.topics_by_id.get(asked.topic_id) if by_id else None
         call.check_faults(asked.name if known is None else known.name, partition)
-    topic = cluster.topic_by_id(asked.topic_id) if by_id else cluster.topic(asked.name)
+    if call.guard is not None:
+        call.authorize(Operation.READ, Resource.GROUP, group_id)
+    name = cluster.topic_by_id(asked.topic_id).name if by_id else asked.name
+    if call.guard is not None:
+        call.authorize(Operation.READ, Resource.TOPIC, name)
+    topic = cluster.topic(name)
     if topic.partition(partition) is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     return topic

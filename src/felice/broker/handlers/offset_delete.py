@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Group
@@ -16,6 +17,7 @@ def _handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
     """Delete the offsets of partitions that exist and that no member reads."""
     try:
         call.check_faults(None)
+        call.authorize(Operation.DELETE, Resource.GROUP, request.group_id)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)
@@ -48,6 +50,7 @@ def _check(call: Call, group: Group, topic: str, partition: int, going: list[tup
     """Tell whether an offset may be deleted, and note it."""
     try:
         call.check_faults(topic, partition)
+        call.authorize(Operation.READ, Resource.TOPIC, topic)
         call.cluster.partition(topic, partition)
     except Refused as refused:
         return refused.code

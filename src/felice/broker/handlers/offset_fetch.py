@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Group
@@ -62,7 +63,7 @@ def _handle(call: Call, request: OffsetFetchRequest) -> OffsetFetchResponse:
 def _fetch(call: Call, asked: OffsetFetchRequest.Group, stable: bool) -> Answer:
     """Look up one group's offsets; a group that does not exist has committed nothing."""
     try:
-        call.check_coordinator(Kind.GROUP, asked.group_id)
+        call.check_coordinator(Kind.GROUP, asked.group_id, Operation.DESCRIBE)
         group = call.cluster.groups.find(asked.group_id)
         if group is not None:
             group.check_fetch(asked.member_id, asked.member_epoch)
@@ -80,6 +81,8 @@ def _all(call: Call, group: Group | None, stable: bool) -> list[Topic]:
     by_topic: Mapping[str, Mapping[int, Committed]] = {} if group is None else group.offsets.by_topic
     answer = []
     for name, partitions in by_topic.items():
+        if not call.may(Operation.DESCRIBE, Resource.TOPIC, name):
+            continue
         topic = call.cluster.topics.get(name)
         if topic is not None or call.version < IDS_FROM:
             found = [_partition(call, group, name, partition, stable) for partition in partitions]
@@ -114,6 +117,7 @@ def _partition(call: Call, group: Group | None, topic: str, partition: int, stab
     """Return what is committed of one partition."""
     try:
         call.check_faults(topic, partition)
+        call.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
     except Refused as refused:
         return _nothing(partition, refused.code)
     if group is not None and stable and group.offsets.is_pending(topic, partition):

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Claim
@@ -31,6 +32,7 @@ def _sync(call: Call, request: SyncGroupRequest, waiting: WaitingSync) -> None:
     call.check_faults(None)
     if call.version >= PROTOCOL_FROM and None in (request.protocol_type, request.protocol_name):
         raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+    call.authorize(Operation.READ, Resource.GROUP, request.group_id)
     if not request.group_id:
         raise Refused(ErrorCode.INVALID_GROUP_ID)
     call.check_coordinator(Kind.GROUP, request.group_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Claim
@@ -27,8 +28,11 @@ def _handle(call: Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitRespo
     for topic in request.topics:
         for asked in topic.partitions:
             key = topic.name, asked.partition_index
+            code = _refusal(call, request, *key)
             found = call.cluster.topics.get(topic.name)
-            if found is None or found.partition(asked.partition_index) is None:
+            if code:
+                codes[key] = code
+            elif found is None or found.partition(asked.partition_index) is None:
                 codes[key] = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
             else:
                 offsets[key] = Committed(
@@ -45,6 +49,20 @@ def _handle(call: Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitRespo
             response.topics.append(answer)
         answer.partitions.append(TxnOffsetCommitResponse.Partition(partition_index=index, error_code=code))
     return response
+
+
+def _refusal(call: Call, request: TxnOffsetCommitRequest, topic: str, index: int) -> ErrorCode:
+    """Return why a partition's offset is not for this client to commit, or NONE."""
+    if call.guard is None:
+        return ErrorCode.NONE
+    try:
+        call.check_faults(topic, index)
+        call.authorize(Operation.WRITE, Resource.TRANSACTIONAL_ID, request.transactional_id)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
+        call.authorize(Operation.READ, Resource.TOPIC, topic)
+    except Refused as refused:
+        return refused.code
+    return ErrorCode.NONE
 
 
 def _stage(

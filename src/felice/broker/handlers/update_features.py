@@ -1,5 +1,6 @@
 """UpdateFeatures: the levels of features that count in the cluster (KIP-584, KIP-778, KIP-1022)."""
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.features import Update, Upgrade
 from felice.broker.refusal import Refused
@@ -19,6 +20,7 @@ def _handle(call: Call, request: UpdateFeaturesRequest) -> UpdateFeaturesRespons
     ]
     try:
         call.check_faults(None)
+        call.authorize(Operation.ALTER, Resource.CLUSTER)
         call.cluster.features.update(updates, validate_only=request.validate_only)
     except Refused as refused:
         return UpdateFeaturesResponse(error_code=refused.code, error_message=refused.message or refused.code.name)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.broker.transactions.markers import mark
@@ -45,6 +46,9 @@ def _handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersRespo
 def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
     """Write one marker."""
     try:
+        call.check_faults(topic, index)
+        if not call.may(Operation.ALTER, Resource.CLUSTER):
+            call.authorize(Operation.CLUSTER_ACTION, Resource.CLUSTER)
         if marker.producer_id < 0 or marker.producer_epoch < 0:
             raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "no batch has such a producer")
         if call.node.id not in call.cluster.partition(topic, index).replicas:
