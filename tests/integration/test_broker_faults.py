@@ -4,12 +4,14 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from asking import SILENCE, Asker, batch
 from felice.broker import Broker
-from felice.errors import ConfigError, ErrorCode
+from felice.broker.faults import KEPT
+from felice.errors import ConfigError, ErrorCode, UsageError
 from felice.wire.frames import encode_request
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest
@@ -33,6 +35,12 @@ def asker(broker: Broker) -> Iterator[Asker]:
     """A connection to it."""
     with Asker(broker.bootstrap_servers, "test") as asker:
         yield asker
+
+
+def connect(broker: Broker, node: int) -> socket.socket:
+    """A bare connection."""
+    host, port = broker.nodes[node].split(":")
+    return socket.create_connection((host, int(port)), 10)
 
 
 def produced(asker: Asker, topic: str = "letters", partition: int = 0) -> object:
@@ -221,8 +229,7 @@ def test_a_frozen_node_does_not_even_hang_up(broker: Broker) -> None:
     """What ends a connection waits for the thaw too."""
     held = broker.faults.hold("Metadata")
     broker.faults.drop("Metadata")
-    host, port = broker.bootstrap_servers.split(":")
-    with socket.create_connection((host, int(port)), 10) as sock:
+    with connect(broker, 1) as sock:
         sock.sendall(b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare"))))
         held.wait()
         with broker.faults.freeze():
@@ -243,6 +250,95 @@ def test_faults_for_one_node_leave_the_others() -> None:
         with Asker(first, "") as one, Asker(second, "") as two:
             assert one.ask(METADATA, 9) == SILENCE
             assert two.ask(METADATA, 9).topics
+
+
+def test_a_node_is_frozen_and_refuses_as_long_as_any_fault_says_so() -> None:
+    """Where two faults are about one node, the end of one does not end the other."""
+    with Broker(nodes=2) as broker, Asker(broker.nodes[1], "test") as asker:
+        everywhere, here = broker.faults.freeze(), broker.faults.freeze(1)
+        with ThreadPoolExecutor() as pool:
+            answer = pool.submit(asker.ask, METADATA, 9)
+            everywhere.remove()
+            with Asker(broker.nodes[2], "test") as other:
+                assert other.ask(METADATA, 9)
+            with pytest.raises(TimeoutError):
+                answer.result(0.2)
+            here.remove()
+            assert answer.result(10)
+        refusing = [broker.faults.refuse(1), broker.faults.refuse()]
+        for fault in refusing:
+            with pytest.raises(ConnectionRefusedError):
+                connect(broker, 1)
+            fault.remove()
+        connect(broker, 1).close()
+
+
+def test_a_node_that_starts_or_comes_while_all_refuse_refuses_too() -> None:
+    """A fault about all nodes is about those, too, that are not up yet."""
+    with Broker(nodes=2) as broker:
+        broker.stop(2)
+        with broker.faults.refuse():
+            broker.start(2)
+            added = broker.add_node()
+            for node in (2, added):
+                with pytest.raises(ConnectionRefusedError):
+                    connect(broker, node)
+        for node in (2, added):
+            connect(broker, node).close()
+
+
+def test_a_fault_about_a_node_that_is_not_there_is_none(broker: Broker) -> None:
+    """What is refused leaves nothing behind."""
+    with pytest.raises(UsageError):
+        broker.faults.freeze(7)
+    assert (broker.faults.active, broker.faults.history) == ((), [])
+
+
+@pytest.mark.parametrize("wrong", [{"nodes": 1}, {"nth": 0}, {"times": -1}, {"chance": 1.5}], ids=str)
+def test_a_target_that_cannot_be_is_refused(broker: Broker, wrong: dict[str, Any]) -> None:
+    """And not taken for one that hits everything."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        broker.faults.drop("Produce", **wrong)
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        broker.answer("Produce", lambda request, asked: None, **wrong)
+
+
+def test_what_was_waited_for_is_let_go_of(broker: Broker) -> None:
+    """A fault keeps nothing of clients that left while it held them, nor of a cluster that it shows no more."""
+    held = broker.faults.hold("Metadata", times=None)
+    for number in range(3):
+        with connect(broker, 1) as sock:
+            sock.sendall(b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare"))))
+            held.wait(count=number + 1)
+    broker.wait_until(lambda: not held._on_removal)
+    stale = broker.faults.stale_metadata()
+    stale.remove()
+    assert not stale.details["picture"]
+
+
+def test_the_history_is_bounded(broker: Broker) -> None:
+    """A broker that lives for long does not remember all faults there ever were."""
+    for _ in range(KEPT + 1):
+        latest = broker.faults.drop("Produce", times=0)
+    assert len(broker.faults.history) == KEPT
+    assert broker.faults.history[-1] is latest
+
+
+def test_faults_that_come_together_all_do_what_they_do(broker: Broker, asker: Asker) -> None:
+    """An answer can be both throttled and crossed, in any order."""
+    for add in (
+        lambda: (broker.faults.throttle(0.3, "Metadata"), broker.faults.cross("Metadata")),
+        lambda: (broker.faults.cross("Metadata"), broker.faults.throttle(0.3, "Metadata")),
+    ):
+        add()
+        with connect(broker, 1) as sock:
+            asked = b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare")))
+            sock.sendall(asked)
+            assert int.from_bytes(sock.recv(65536)[4:8], "big") == 8
+            started = time.perf_counter()
+            sock.sendall(asked)
+            assert int.from_bytes(sock.recv(65536)[4:8], "big") == 7
+            assert time.perf_counter() - started > 0.2
 
 
 def test_an_api_that_is_not_there_is_named() -> None:

@@ -9,7 +9,7 @@ from felice.broker.call import Call
 from felice.broker.clock import BrokerClock, StoppedClock
 from felice.broker.cluster import DEFAULT, Cluster
 from felice.broker.dispatch import Dispatcher
-from felice.broker.faults import Faults, Site, Where
+from felice.broker.faults import Action, Faults, Site, Where
 from felice.broker.handlers import HANDLERS
 from felice.broker.happenings import Happenings
 from felice.broker.inspection import Inspection
@@ -121,9 +121,7 @@ class Broker(Inspection, Steering):
         self._dispatchers: dict[int, Dispatcher] = {}
         self.requests = RequestLog(self.clock.monotonic, self._named, self._run_or_do, self._happenings.tell)
         """The latest requests with their answers, and `wait_for` one."""
-        site = Site(
-            self._run, self._freeze, self._refuse, self._disconnect, self._picture, random.Random(f"faults {self.seed}")
-        )
+        site = Site(self._run, self._obey_faults, self._disconnect, self._picture, random.Random(f"faults {self.seed}"))
         self.faults = Faults(site, apis=(API_NAMES[key] for key in HANDLERS))
         """What goes wrong on demand."""
 
@@ -237,7 +235,7 @@ class Broker(Inspection, Steering):
         leave it to the broker; it runs in a thread of its own. See `OwnAnswer`.
         """
         made = OwnAnswer(self.faults, api, function, where)
-        self._run(made.begin)
+        self._run(lambda: self.faults.begin(made))
         return made
 
     @property
@@ -373,8 +371,8 @@ class Broker(Inspection, Steering):
     def _start_node(self, node: Node) -> None:
         """Let a node take part."""
         if not node.up:
-            self._listeners[node.id].open()
             self._cluster.node_started(node)
+            self._obey_faults(node.id)
 
     def _stop_node(self, node: Node, *, killed: bool = False) -> None:
         """Take a node out."""
@@ -392,18 +390,12 @@ class Broker(Inspection, Steering):
         node = next(iter(self._cluster.nodes.values()))
         return Picture(HANDLER.handle(Call(self._cluster, node, header, request, self._thread.loop), request))
 
-    def _freeze(self, node: int | None, frozen: bool) -> None:
-        """Freeze or thaw one node, or all."""
-        for listener in self._listeners_of(node, may_be_gone=not frozen):
-            listener.freeze(frozen)
-
-    def _refuse(self, node: int | None, refused: bool) -> None:
-        """Shut or open the ports of one node, or of all that are up."""
-        for listener in self._listeners_of(node, may_be_gone=not refused):
-            if refused:
-                listener.shut()
-            elif listener.node.id in self._cluster.alive_ids:
-                listener.open()
+    def _obey_faults(self, node: int | None, may_be_gone: bool = False) -> None:
+        """Have one node, or all, be frozen and refuse connections, or not, as faults say."""
+        for listener in self._listeners_of(node, may_be_gone=may_be_gone):
+            listener.freeze(self.faults.stops(Action.FREEZE, listener.node.id))
+            if listener.node.id in self._cluster.alive_ids:
+                listener.let_in(not self.faults.stops(Action.REFUSE, listener.node.id))
 
     def _disconnect(self, node: int | None, client_id: str | None, reset: bool) -> int:
         """Close connections."""

@@ -7,14 +7,14 @@ from typing import Any
 
 from felice.broker.call import Call, Handler
 from felice.broker.cluster import Cluster
-from felice.broker.connection import Answer, Connection, Frame, Last, Later, Muted, Pieces, Then
-from felice.broker.faults import Action, Fault, Faults, removal, struck
+from felice.broker.connection import Answer, Connection, Frame, Later, Pieces
+from felice.broker.faults import Action, Faults, struck
 from felice.broker.handlers import HANDLERS
 from felice.broker.node import Node
 from felice.broker.own_answers import AskedRequest, OwnAnswer, encode_body
 from felice.broker.refusal import Hangup
 from felice.broker.request_log import RequestLog, note, note_answer, note_failure
-from felice.broker.sabotage import spoil, spoil_frame
+from felice.broker.sabotage import endure, spoil
 from felice.broker.seen_request import Named, SeenRequest
 from felice.errors import WireError
 from felice.wire.frames import RequestHeader, decode_request, decode_request_header, encode_response
@@ -103,42 +103,20 @@ class Dispatcher:
         return look
 
     async def _troubled(self, connection: Connection, call: Call, handler: Handler, seen: SeenRequest) -> Answer:
-        """Handle a request that faults have hit: what they do before it, to its response, and to the bytes of that."""
-        for fault in call.faults:
-            match fault.action:
-                case Action.DELAY:
-                    await self._pause(fault)
-                case Action.HOLD:
-                    await removal(fault)
-                case Action.DROP:
-                    return self._ended(connection, fault)
-                case Action.SILENCE:
-                    return Last([], Then.SILENCE)
-        given = await self._answered(call, handler, seen)
-        if isinstance(given, bytes):
-            body = encode_body(given, call.request, call.header)
-            note_answer(self._requests, seen, body)
-            answer: Answer = body
-        else:
+        """Handle a request that faults have hit."""
+
+        async def ask() -> Pieces | None:
+            given = await self._answered(call, handler, seen)
+            if isinstance(given, bytes):
+                body = encode_body(given, call.request, call.header)
+                note_answer(self._requests, seen, body)
+                return body
             if given is not None:
                 for fault in call.faults:
                     spoil(fault, given, call)
-            answer = self._encode(given, seen, call.header)
-        for fault in call.faults:
-            match fault.action:
-                case Action.DELAY_ANSWER:
-                    await self._pause(fault)
-                case Action.DROP_ANSWER:
-                    return self._ended(connection, fault)
-                case Action.SILENCE_ANSWER:
-                    return Last([], Then.SILENCE)
-                case Action.THROTTLE if isinstance(answer, list):
-                    answer = Muted(answer, fault.details["seconds"])
-                case Action.CUT if isinstance(answer, list):
-                    return Last(spoil_frame(fault, answer, self._faults.random), Then.CLOSE)
-                case Action.GARBLE | Action.OVERSIZE | Action.CROSS if isinstance(answer, list):
-                    answer = spoil_frame(fault, answer, self._faults.random)
-        return answer
+            return self._encode(given, seen, call.header)
+
+        return await endure(call.faults, self._faults.random, connection, ask)
 
     async def _answered(self, call: Call, handler: Handler, seen: SeenRequest) -> Response | bytes | None:
         """Return what the test or, where it wants no part in it, the broker answers."""
@@ -155,16 +133,6 @@ class Dispatcher:
                 if given is not None:
                     return None if getattr(call.request, "acks", None) == NO_ACKS else given
         return await apply()
-
-    async def _pause(self, fault: Fault) -> None:
-        """Wait as long as a fault says."""
-        await asyncio.sleep(fault.details["seconds"] + self._faults.random.random() * fault.details["jitter"])
-
-    @staticmethod
-    def _ended(connection: Connection, fault: Fault) -> Last:
-        """End a connection, as a fault has it."""
-        _log.debug("connection from %s closed: %r", connection.peer, fault)
-        return Last([], Then.RESET if fault.details["reset"] else Then.CLOSE)
 
 
 def _as_it_is(answer: Any) -> Answer:

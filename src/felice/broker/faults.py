@@ -122,9 +122,7 @@ class Fault:
     def __init__(self, faults: "Faults", action: Action, api: str | None, where: Where, **details: Any) -> None:
         _check(where)
         self.action = action
-        self.target = Target(
-            api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id")
-        )
+        self.target = Target(api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id"))
         self.details = details
         """What the action needs to know, such as `code` or `seconds`."""
         self.seen = 0
@@ -374,12 +372,13 @@ class Faults:
         fault = self._made(action, None, {"node": node, "times": 0})
 
         def begin() -> None:
-            self.active = (*self.active, fault)
+            self.begin(fault)
             try:
                 self._site.obey(node, False)
-            finally:
+            except Exception:  # There is no such node.
                 self.active = self.active[:-1]
-            self.begin(fault)
+                self.history.pop()
+                raise
             fault._on_removal.append(lambda: self._site.obey(node, True))
 
         self._run(begin)

@@ -72,6 +72,13 @@ class Listener:
         # A socket that is bound but does not listen refuses connections, and nobody else gets the port.
         self._sock = self._bind(self.node.port)
 
+    def let_in(self, wanted: bool) -> None:
+        """Accept connections, or close those that there are and refuse new ones; where it is so, nothing happens."""
+        if wanted and not self._listening:
+            self.open()
+        elif not wanted and self._listening:
+            self.shut()
+
     def close(self) -> None:
         """Give everything back."""
         self._listening = False
@@ -81,6 +88,8 @@ class Listener:
 
     def freeze(self, frozen: bool) -> None:
         """Stop reading and sending on all connections, or go on; the kernel keeps accepting new ones meanwhile."""
+        if frozen == self._frozen:
+            return
         self._frozen = frozen
         self._watch()
         for connection in tuple(self._connections):

@@ -20,7 +20,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from felice.broker.faults import Action, Fault, Faults, Target, Where
+from felice.broker.faults import Action, Fault, Faults, Where
 from felice.broker.handlers import HANDLERS
 from felice.broker.refusal import Hangup
 from felice.broker.seen_request import SeenRequest
@@ -75,11 +75,7 @@ class OwnAnswer(Fault):
         known = sorted(API_NAMES[key] for key in HANDLERS)
         if api not in known:
             raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(known)}")
-        target = Target(api, where.get("topic"), where.get("partition"), where.get("node"), where.get("client_id"))
-        super().__init__(
-            faults, Action.ANSWER, target, nth=where.get("nth", 1), times=where.get("times", 1),
-            chance=where.get("chance", 1.0),
-        )  # fmt: skip
+        super().__init__(faults, Action.ANSWER, api, where)
         self._function = function
         self._errors: list[Exception] = []
 
@@ -99,11 +95,6 @@ class OwnAnswer(Fault):
         """Return what it answers, and how often it did."""
         targets = ", ".join(f"{name}={value!r}" for name, value in self.target._asdict().items() if value is not None)
         return f"<own answer to {targets}: asked {self.count} of {self.seen}>"
-
-    def begin(self) -> None:
-        """Take effect. On the broker's loop."""
-        self._faults.history.append(self)
-        self._faults.active = (*self._faults.active, self)
 
     def raise_errors(self) -> None:
         """Raise the first error of the function's, if there was one, and forget all of them."""

@@ -1,11 +1,15 @@
-"""What faults do to answers: to a response before it becomes bytes, and to the bytes."""
+"""What faults do to requests and answers: before a request is answered, to the response, and to its bytes."""
 
+import asyncio
 import functools
 import random
 import struct
+from collections.abc import Awaitable, Callable, Sequence
+from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
-from felice.broker.faults import Action, Fault
+from felice.broker.connection import Answer, Connection, Last, Muted, Pieces, Then
+from felice.broker.faults import Action, Fault, removal
 from felice.errors import ErrorCode
 from felice.wire.records import BatchBuilder
 from felice.wire.schema import ZERO_UUID
@@ -13,7 +17,7 @@ from felice.wire.schema import ZERO_UUID
 if TYPE_CHECKING:
     from felice.broker.call import Call
 
-__all__ = ["Picture", "spoil", "spoil_frame"]
+__all__ = ["Picture", "endure", "spoil", "spoil_frame"]
 
 SIZE = struct.Struct(">i")
 HEAD = struct.Struct(">ii")
@@ -23,7 +27,7 @@ OFFSET = struct.Struct(">q")
 FIRST = struct.Struct(">qi")
 """With what a batch begins: its offset, and how many bytes there are behind this."""
 
-Pieces = list[bytes | memoryview]
+_log = getLogger("felice.broker")
 
 
 class Picture:
@@ -56,6 +60,53 @@ class Picture:
                 topic.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
+async def endure(
+    faults: Sequence[Fault], chance: random.Random, connection: Connection, ask: Callable[[], Awaitable[Pieces | None]]
+) -> Answer:
+    """Return what a client hears whose request faults have hit: `ask` gives the answer that it would be without them.
+
+    What they do to the response is done there already, by `spoil`.
+    """
+    for fault in faults:
+        match fault.action:
+            case Action.DELAY:
+                await _pause(fault, chance)
+            case Action.HOLD:
+                await removal(fault)
+            case Action.DROP:
+                return _ended(fault, connection)
+            case Action.SILENCE:
+                return Last([], Then.SILENCE)
+    pieces = await ask()
+    muted = 0.0
+    for fault in faults:
+        match fault.action:
+            case Action.DELAY_ANSWER:
+                await _pause(fault, chance)
+            case Action.DROP_ANSWER:
+                return _ended(fault, connection)
+            case Action.SILENCE_ANSWER:
+                return Last([], Then.SILENCE)
+            case Action.THROTTLE:
+                muted = max(muted, fault.details["seconds"])
+            case Action.CUT if pieces is not None:
+                return Last(spoil_frame(fault, pieces, chance), Then.CLOSE)
+            case Action.GARBLE | Action.OVERSIZE | Action.CROSS if pieces is not None:
+                pieces = spoil_frame(fault, pieces, chance)
+    return Muted(pieces or [], muted) if muted else pieces
+
+
+async def _pause(fault: Fault, chance: random.Random) -> None:
+    """Wait as long as a fault says."""
+    await asyncio.sleep(fault.details["seconds"] + chance.random() * fault.details["jitter"])
+
+
+def _ended(fault: Fault, connection: Connection) -> Last:
+    """End a connection, as a fault has it."""
+    _log.debug("connection from %s closed: %r", connection.peer, fault)
+    return Last([], Then.RESET if fault.details["reset"] else Then.CLOSE)
+
+
 def spoil(fault: Fault, response: Any, call: "Call | None" = None) -> None:
     """Do to a response what a fault asks for; without the `call` that it answers, as far as that goes."""
     match fault.action:
@@ -63,7 +114,8 @@ def spoil(fault: Fault, response: Any, call: "Call | None" = None) -> None:
             if hasattr(response, "throttle_time_ms"):
                 response.throttle_time_ms = round(fault.details["seconds"] * 1000)
         case Action.STALE if call is not None:
-            fault.details["picture"][0].show(call, response)
+            for picture in fault.details["picture"]:  # It is gone when the fault was removed meanwhile.
+                picture.show(call, response)
         case Action.BAD_CRC | Action.BOMB:
             targets = [
                 partition

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from felice.broker.connection import Answer, Connection, Frame, Last, Later, Muted, Pieces, Then
-from felice.broker.faults import Action, Fault, Faults, Site, removal, struck
+from felice.broker.connection import Answer, Connection, Frame, Later, Pieces
+from felice.broker.faults import Action, Fault, Faults, Site, struck
 from felice.broker.listener import Listener
 from felice.broker.loop_thread import LoopThread
 from felice.broker.refusal import Hangup
-from felice.broker.sabotage import spoil, spoil_frame
+from felice.broker.sabotage import endure, spoil
 from felice.config.addresses import Address, Addresses, parse_addresses
 from felice.errors import ClosedError, ConfigError, WireError
 from felice.wire.frames import RequestHeader, decode_request, decode_request_header, decode_response, encode_response
@@ -55,7 +55,6 @@ class _Door:
         self.id = -1
         """The node's ID; -1 until an answer has told it."""
         self.port = 0
-        self.up = True
 
 
 class _Passing(NamedTuple):
@@ -87,7 +86,7 @@ class FaultProxy:
         self._upstreams: dict[Connection, _Upstream] = {}
         self._scratch = memoryview(bytearray(SCRATCH))
         self._thread: LoopThread | None = None
-        site = Site(self._run, self._freeze, self._refuse, self._disconnect, None, random.Random(self.seed))
+        site = Site(self._run, self._obey_faults, self._disconnect, None, random.Random(self.seed))
         self.faults = Faults(site, POSSIBLE, topics=False)
         """What goes wrong on demand."""
 
@@ -157,28 +156,25 @@ class FaultProxy:
                 forget=self._forget,
             )
             found = self._doors[address] = (door, listener)
-            listener.open()
+            self._settle(door, listener)
         return found[0]
 
-    def _of(self, node: int | None) -> list[tuple[_Door, Listener]]:
+    def _of(self, node: int | None, *, may_be_gone: bool = False) -> list[tuple[_Door, Listener]]:
         """Return the door to one node, or all."""
         found = [pair for pair in self._doors.values() if node is None or pair[0].id == node]
-        if not found:
+        if not found and not may_be_gone:
             raise ConfigError(f"no answer has named a node {node} yet", hint="let a client ask for metadata first")
         return found
 
-    def _freeze(self, node: int | None, frozen: bool) -> None:
-        for _, listener in self._of(node):
-            listener.freeze(frozen)
+    def _obey_faults(self, node: int | None, may_be_gone: bool) -> None:
+        """Have the door to one node, or all, be as faults say; one whose address is another's now may be gone."""
+        for door, listener in self._of(node, may_be_gone=may_be_gone):
+            self._settle(door, listener)
 
-    def _refuse(self, node: int | None, refused: bool) -> None:
-        for door, listener in self._of(node):
-            if door.up == refused:
-                door.up = not refused
-                if refused:
-                    listener.shut()
-                else:
-                    listener.open()
+    def _settle(self, door: _Door, listener: Listener) -> None:
+        """Freeze a door and let connections in, or not, as faults say."""
+        listener.freeze(self.faults.stops(Action.FREEZE, door.id))
+        listener.let_in(not self.faults.stops(Action.REFUSE, door.id))
 
     def _disconnect(self, node: int | None, client_id: str | None, reset: bool) -> int:
         return sum(listener.disconnect(client_id, reset) for _, listener in self._of(node))
@@ -213,36 +209,12 @@ class FaultProxy:
         self, door: _Door, connection: Connection, frame: Frame, header: RequestHeader, hit: tuple[Fault, ...]
     ) -> Answer:
         """Pass a request on and bring its answer, with what the faults do on the way."""
-        for fault in hit:
-            match fault.action:
-                case Action.DELAY:
-                    await self._pause(fault)
-                case Action.HOLD:
-                    await removal(fault)
-                case Action.DROP:
-                    return _ended(fault)
-                case Action.SILENCE:
-                    return Last([], Then.SILENCE)
-        reply = await self._ask(door, connection, frame, header)
-        if reply is None:
-            return None
-        pieces = self._translated(reply, header, hit)
-        answer: Answer = pieces
-        for fault in hit:
-            match fault.action:
-                case Action.DELAY_ANSWER:
-                    await self._pause(fault)
-                case Action.DROP_ANSWER:
-                    return _ended(fault)
-                case Action.SILENCE_ANSWER:
-                    return Last([], Then.SILENCE)
-                case Action.THROTTLE:
-                    answer = Muted(pieces, fault.details["seconds"])
-                case Action.CUT:
-                    return Last(spoil_frame(fault, pieces, self.faults.random), Then.CLOSE)
-                case Action.GARBLE | Action.OVERSIZE | Action.CROSS:
-                    answer = pieces = spoil_frame(fault, pieces, self.faults.random)
-        return answer
+
+        async def ask() -> Pieces | None:
+            reply = await self._ask(door, connection, frame, header)
+            return None if reply is None else self._translated(reply, header, hit)
+
+        return await endure(hit, self.faults.random, connection, ask)
 
     async def _ask(self, door: _Door, connection: Connection, frame: Frame, header: RequestHeader) -> bytes | None:
         """Send a request to the node, and return the answer's frame; None where there is none to come (`acks=0`)."""
@@ -293,15 +265,9 @@ class FaultProxy:
     def _redirect(self, place: Any, node_id: int) -> None:
         """Put the proxy's address in place of a node's."""
         if place.port > 0:
-            door = self._door(Address(place.host, place.port))
-            door.id = max(door.id, node_id)
+            address = Address(place.host, place.port)
+            door = self._door(address)
             place.host, place.port = "127.0.0.1", door.port
-
-    async def _pause(self, fault: Fault) -> None:
-        """Wait as long as a fault says."""
-        await asyncio.sleep(fault.details["seconds"] + self.faults.random.random() * fault.details["jitter"])
-
-
-def _ended(fault: Fault) -> Last:
-    """End a connection, as a fault has it."""
-    return Last([], Then.RESET if fault.details["reset"] else Then.CLOSE)
+            if door.id != node_id >= 0:
+                door.id = node_id
+                self._settle(*self._doors[address])
