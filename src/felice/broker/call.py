@@ -101,7 +101,7 @@ class Call:
     def authorize(self, operation: Operation, kind: Resource, name: str = CLUSTER_NAME) -> None:
         """Refuse what the client may not do, with the code for that kind of resource."""
         if self.guard is not None and not self.guard.allows(self.client_host, operation, kind, name):
-            raise Refused(REFUSALS[kind])
+            raise Refused(REFUSALS[kind], f"the {kind.name} {name!r} is not for this client to {operation.name}")
 
     def authorize_creation(self, topic: str) -> None:
         """Refuse a topic that the client may create neither by its name nor as anything in the cluster."""

@@ -14,6 +14,8 @@ from felice.wire.messages.alter_partition_reassignments import (
 
 __all__ = ["HANDLER"]
 
+REFUSED = ErrorCode.CLUSTER_AUTHORIZATION_FAILED.name
+
 Asked: TypeAlias = AlterPartitionReassignmentsRequest.ReassignablePartition
 Result: TypeAlias = AlterPartitionReassignmentsResponse.ReassignablePartitionResponse
 
@@ -21,9 +23,11 @@ Result: TypeAlias = AlterPartitionReassignmentsResponse.ReassignablePartitionRes
 def _handle(call: Call, request: AlterPartitionReassignmentsRequest) -> AlterPartitionReassignmentsResponse:
     """Move partitions, each by itself."""
     may_change = request.allow_replication_factor_change
+    kept_out = not call.may(Operation.ALTER, Resource.CLUSTER)
     return AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=may_change,
-        error_message=None if request.topics else "",
+        error_code=ErrorCode.CLUSTER_AUTHORIZATION_FAILED if kept_out else ErrorCode.NONE,
+        error_message=REFUSED if kept_out else None if request.topics else "",
         responses=[
             AlterPartitionReassignmentsResponse.ReassignableTopicResponse(
                 name=topic.name,

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from felice.broker.authorization import Operation, Resource
+from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.assignors import Assignment
@@ -41,7 +41,8 @@ def _describe(call: Call, group_id: str) -> Described:
         if not isinstance(group, ConsumerGroup):
             raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
     except Refused as refused:
-        return Described(group_id=group_id, error_code=refused.code, error_message=refused.message)
+        message = None if refused.code in REFUSALS.values() else refused.message
+        return Described(group_id=group_id, error_code=refused.code, error_message=message)
     return Described(
         group_id=group.id,
         group_state=group.state,

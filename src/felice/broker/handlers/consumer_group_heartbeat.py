@@ -1,6 +1,6 @@
 """ConsumerGroupHeartbeat: a member of a consumer group joins, reports, learns its assignment, leaves (KIP-848)."""
 
-from felice.broker.authorization import Operation, Resource
+from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.assignors import allowed_assignors
@@ -23,9 +23,8 @@ def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroup
         call.check_coordinator(Kind.GROUP, request.group_id)
         return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
     except Refused as refused:
-        return ConsumerGroupHeartbeatResponse(
-            error_code=refused.code, error_message=refused.message or refused.code.name
-        )
+        message = None if refused.code in REFUSALS.values() else refused.message or refused.code.name
+        return ConsumerGroupHeartbeatResponse(error_code=refused.code, error_message=message)
 
 
 HANDLER = Handler(_handle, no_partitions)

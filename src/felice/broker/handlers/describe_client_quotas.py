@@ -1,6 +1,6 @@
 """DescribeClientQuotas: quotas of users, clients and addresses (KIP-546)."""
 
-from felice.broker.authorization import Operation, Resource
+from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.quotas import Component
 from felice.broker.refusal import Refused
@@ -17,9 +17,8 @@ def _handle(call: Call, request: DescribeClientQuotasRequest) -> DescribeClientQ
         call.authorize(Operation.DESCRIBE_CONFIGS, Resource.CLUSTER)
         found = call.cluster.quotas.find(components, strict=request.strict)
     except Refused as refused:
-        return DescribeClientQuotasResponse(
-            error_code=refused.code, error_message=refused.message or refused.code.name, entries=None
-        )
+        message = None if refused.code in REFUSALS.values() else refused.message or refused.code.name
+        return DescribeClientQuotasResponse(error_code=refused.code, error_message=message, entries=None)
     return DescribeClientQuotasResponse(
         error_message="",
         entries=[

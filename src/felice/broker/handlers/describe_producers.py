@@ -57,9 +57,9 @@ def _describe(call: Call, topic: str, index: int) -> PartitionAnswer:
 
 
 def _check_topic(call: Call, topic: str) -> None:
-    """Refuse a topic that is not there or not for this client; only of the first Kafka says more than the code."""
-    call.authorize(Operation.READ, Resource.TOPIC, topic)
+    """Refuse a topic that is not there or not for this client; only then Kafka says more than the code."""
     try:
+        call.authorize(Operation.READ, Resource.TOPIC, topic)
         check_name(topic)
     except Refused as refused:
         raise Refused(refused.code, refused.message, shown=True) from None

@@ -21,7 +21,9 @@ def _handle(call: Call, request: DescribeUserScramCredentialsRequest) -> Describ
     """Describe the users who are asked for, or all."""
     code = call.error(Operation.DESCRIBE)
     if code:
-        return DescribeUserScramCredentialsResponse(error_code=code, error_message=code.name)
+        # As in Kafka, there are as many results as users, and they do not say whom they are about.
+        results = [Result(error_code=code, error_message=None) for _ in request.users or ()]
+        return DescribeUserScramCredentialsResponse(error_code=code, error_message=None, results=results)
     times = Counter(user.name for user in request.users or ())
     names = times or call.cluster.scram_users.names()
     return DescribeUserScramCredentialsResponse(

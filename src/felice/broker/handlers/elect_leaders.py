@@ -11,6 +11,7 @@ from felice.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeaders
 
 __all__ = ["HANDLER"]
 
+CODE_FROM: Final = 1
 PREFERRED: Final = 0
 UNCLEAN: Final = 1
 
@@ -20,6 +21,8 @@ Result: TypeAlias = ElectLeadersResponse.PartitionResult
 def _handle(call: Call, request: ElectLeadersRequest) -> ElectLeadersResponse:
     """Elect leaders of the partitions that are named, or of all: then those that need none are left out."""
     response = ElectLeadersResponse()
+    if call.version >= CODE_FROM and not call.may(Operation.ALTER, Resource.CLUSTER):
+        response.error_code = ErrorCode.CLUSTER_AUTHORIZATION_FAILED
     everything = request.topic_partitions is None
     if request.election_type not in (PREFERRED, UNCLEAN):
         response.error_code = ErrorCode.INVALID_REQUEST

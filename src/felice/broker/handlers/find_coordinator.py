@@ -3,7 +3,7 @@
 import re
 from typing import TypeAlias
 
-from felice.broker.authorization import Operation, Resource
+from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import COORDINATED, Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
@@ -30,7 +30,7 @@ def _handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorRespo
     found = _find(call, request.key_type, request.key)
     return FindCoordinatorResponse(
         error_code=found.error_code,
-        error_message=found.error_message if found.error_code else ErrorCode.NONE.name,
+        error_message=found.error_message or ErrorCode(found.error_code).name,
         node_id=found.node_id,
         host=found.host,
         port=found.port,
@@ -43,9 +43,10 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
         call.check_faults(None)
         if key_type not in tuple(Kind):
             raise Refused(ErrorCode.INVALID_REQUEST, f"there is no key type {key_type}")
-        if key_type in COORDINATED:
-            call.authorize(Operation.DESCRIBE, COORDINATED[Kind(key_type)], key)
-        elif call.version >= SHARE_FROM:
+        resource = COORDINATED.get(Kind(key_type))
+        if resource is not None and not call.may(Operation.DESCRIBE, resource, key):
+            raise Refused(REFUSALS[resource])
+        if resource is None and call.version >= SHARE_FROM:
             call.authorize(Operation.CLUSTER_ACTION, Resource.CLUSTER)
         if key_type == Kind.SHARE and (call.version < SHARE_FROM or not _share_key.match(key)):
             raise Refused(ErrorCode.INVALID_REQUEST)
@@ -56,7 +57,7 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
         return Coordinator(
             key=key, node_id=NOBODY, port=NOBODY, error_code=refused.code, error_message=refused.message or ""
         )
-    return Coordinator(key=key, node_id=node.id, host=node.host, port=node.port, error_message=None)
+    return Coordinator(key=key, node_id=node.id, host=node.host, port=node.port, error_message="")
 
 
 HANDLER = Handler(_handle, no_partitions)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from felice.broker.authorization import Operation
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.refusal import Refused
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse
@@ -29,7 +29,8 @@ def _handle(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeader
 def _look_up(call: Call, topic: str, asked: Asked) -> EpochEnd:
     """Look up where one epoch of one partition ended."""
     try:
-        partition = call.led_partition(topic, asked.partition, Operation.DESCRIBE, asked.current_leader_epoch)
+        needed = None if call.may(Operation.CLUSTER_ACTION, Resource.CLUSTER) else Operation.DESCRIBE
+        partition = call.led_partition(topic, asked.partition, needed, asked.current_leader_epoch)
     except Refused as refused:
         return EpochEnd(error_code=refused.code, partition=asked.partition)
     epoch, end = partition.epochs.end_of(asked.leader_epoch, partition.log.end_offset)
