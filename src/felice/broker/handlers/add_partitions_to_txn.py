@@ -83,11 +83,14 @@ def _transaction_version(call: Call) -> int:
 
 def _wrong(call: Call, topic: str, index: int) -> ErrorCode:
     """Return why a partition cannot be written to, or NONE. Brokers have asked that for their clients already."""
-    if call.version < BATCHED_FROM and not call.may(Operation.WRITE, Resource.TOPIC, topic):
-        return ErrorCode.TOPIC_AUTHORIZATION_FAILED
-    found = call.cluster.topics.get(topic)
-    there = found is not None and found.partition(index) is not None
-    return ErrorCode.NONE if there else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    try:
+        call.check_faults(topic, index)
+        if call.version < BATCHED_FROM:
+            call.authorize(Operation.WRITE, Resource.TOPIC, topic)
+        call.cluster.partition(topic, index)
+    except Refused as refused:
+        return refused.code
+    return ErrorCode.NONE
 
 
 def _named(topics: Sequence[Topic]) -> Iterable[tuple[str, int]]:

@@ -162,9 +162,9 @@ def _read(call: Call, exchange: Exchange, rack: str, max_bytes: int, committed: 
     for wanted in exchange.wanted.values():
         try:
             topic = _topic(call, wanted.topic)
-            if call.faults and topic is not None:
-                call.check_faults(topic.name, wanted.index)
             name = wanted.topic if topic is None else topic.name
+            if call.faults:
+                call.check_faults(name if isinstance(name, str) else None, wanted.index)
             if call.guard is not None and isinstance(name, str):
                 call.authorize(Operation.READ, Resource.TOPIC, name)
             if topic is None:

@@ -71,6 +71,8 @@ def _append(
     """Append to one partition."""
     topic: Topic | None = None
     try:
+        if call.faults:
+            call.check_faults(_name(call, data), asked.index)
         if refused is not None:
             raise refused
         if request.acks not in (NO_ACKS, 1, ALL_IN_SYNC):
@@ -180,11 +182,13 @@ def _hint(call: Call, partition: Partition, result: Result, response: ProduceRes
 
 def _partitions(call: Call, request: ProduceRequest) -> Iterable[tuple[str, int]]:
     """Give the partitions that are written to."""
-    for data in request.topic_data:
-        topic = call.cluster.topics_by_id.get(data.topic_id)
-        name = data.name if topic is None else topic.name
-        for asked in data.partition_data:
-            yield name, asked.index
+    return ((_name(call, data), asked.index) for data in request.topic_data for asked in data.partition_data)
+
+
+def _name(call: Call, data: ProduceRequest.TopicProduceData) -> str:
+    """Return the name of a topic that is written to, whichever way the request's version says it."""
+    topic = call.cluster.topics_by_id.get(data.topic_id)
+    return data.name if topic is None else topic.name
 
 
 HANDLER = Handler(_handle, _partitions)

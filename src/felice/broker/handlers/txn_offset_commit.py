@@ -52,8 +52,8 @@ def _handle(call: Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitRespo
 
 
 def _refusal(call: Call, request: TxnOffsetCommitRequest, topic: str, index: int) -> ErrorCode:
-    """Return why a partition's offset is not for this client to commit, or NONE."""
-    if call.guard is None:
+    """Return why a partition's offset is not for this client to commit, or what a fault says, or NONE."""
+    if call.guard is None and not call.faults:
         return ErrorCode.NONE
     try:
         call.check_faults(topic, index)
@@ -73,8 +73,6 @@ def _stage(
     longest = call.cluster.settings.number("offset.metadata.max.bytes")
     groups = call.cluster.groups
     try:
-        for topic, index in offsets:
-            call.check_faults(topic, index)
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)
