@@ -334,10 +334,10 @@ class Cluster:
 
     def delete_topic(self, topic: Topic) -> None:
         """Delete a topic with all its records."""
-        del self.topics[topic.name], self.topics_by_id[topic.id], self._collisions[collision_key(topic.name)]
         for partition in topic.partitions:
             partition.leader = NO_LEADER
             partition.announce_change()
+        del self.topics[topic.name], self.topics_by_id[topic.id], self._collisions[collision_key(topic.name)]
         for listener in self._when_deleted:
             listener(topic)
 

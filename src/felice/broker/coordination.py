@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
     from felice.broker.topics import Topic
 
-__all__ = ["Coordination", "Kind", "java_hash"]
+__all__ = ["OFFSETS_TOPIC", "Coordination", "Kind", "java_hash"]
+
+OFFSETS_TOPIC = "__consumer_offsets"
 
 Moved = Callable[[int], object]
 """Is told the index of a partition whose coordinator is another node now, or none."""
@@ -41,7 +43,7 @@ class _Home(NamedTuple):
 
 HOMES = {
     Kind.GROUP: _Home(
-        "__consumer_offsets",
+        OFFSETS_TOPIC,
         "offsets.topic.num.partitions",
         "offsets.topic.replication.factor",
         "offsets.topic.segment.bytes",
@@ -74,8 +76,13 @@ class Coordination:
 
     def partition(self, kind: Kind, key: str) -> Partition:
         """Return the partition that keeps what is known of `key`; its leader is the coordinator."""
+        partitions = self.partitions(kind)
+        return partitions[java_hash(key) % len(partitions)]
+
+    def partitions(self, kind: Kind) -> "list[Partition]":
+        """Return all partitions whose leaders are coordinators of a kind."""
         topic = self._cluster.topics.get(HOMES[kind].topic) or self._make(kind)
-        return topic.partitions[java_hash(key) % len(topic.partitions)]
+        return topic.partitions
 
     def make(self, name: str) -> bool:
         """Create the topic of this name if it is missing, and tell whether it is one that belongs to coordinators."""

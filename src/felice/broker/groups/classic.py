@@ -392,9 +392,7 @@ class ClassicGroup(Group):
         self.removed()
         if self._written is None and not self.offsets.partitions():
             return None
-        group = ClassicGroup(self.id, self.groups, self.offsets)
-        if self._written is not None:
-            group._restore(self._written)
+        group = ClassicGroup.read(self.id, self.groups, self.offsets, self._written)
         if led:
             for member in group.roster:
                 group.keep_alive(member)
@@ -412,16 +410,23 @@ class ClassicGroup(Group):
             if member.syncing is not None:
                 member.syncing.refuse(ErrorCode.REBALANCE_IN_PROGRESS)
 
-    def _restore(self, value: GroupMetadataValue) -> None:
-        """Become what a record says."""
-        self._written = value
-        self.generation, self.type, self.protocol = value.generation, value.protocol_type or None, value.protocol
+    @classmethod
+    def read(
+        cls, group_id: str, groups: "Groups", offsets: Offsets, value: GroupMetadataValue | None
+    ) -> "ClassicGroup":
+        """Return a group as its record says; without one it has offsets only."""
+        made = cls(group_id, groups, offsets)
+        if value is None:
+            return made
+        made._written = value
+        made.generation, made.type, made.protocol = value.generation, value.protocol_type or None, value.protocol
         for member in members_of(value):
-            self.roster.add(member)
-        self.roster.leader = value.leader
-        self.phase = Phase.STABLE if self.roster else Phase.EMPTY
-        self.since = value.current_state_timestamp
-        self._topics = self._read_subscriptions()
+            made.roster.add(member)
+        made.roster.leader = value.leader
+        made.phase = Phase.STABLE if made.roster else Phase.EMPTY
+        made.since = value.current_state_timestamp
+        made._topics = made._read_subscriptions()
+        return made
 
     # --- small parts ---
 

@@ -292,13 +292,19 @@ class ConsumerGroup(Group):
         return [self.epoch_record()]
 
     def epoch_record(self) -> Record:
-        """Return the record of the group's epoch. Any number will do that differs where the topics do (KIP-1101)."""
-        digest = hashlib.blake2b(repr(self._look).encode(), digest_size=8).digest() if self._look else b""
-        return consumer_log.epoch_record(self.id, self.epoch, int.from_bytes(digest, signed=True))
+        """Return the record of the group's epoch."""
+        return consumer_log.epoch_record(self.id, self.epoch, self._look_hash())
 
-    def look(self) -> None:
-        """Take note of what the topics look like."""
+    def look(self, seen: int | None = None) -> None:
+        """Take note of what the topics look like, unless they are not as they were `seen`, by the hash of that."""
         self._look = self._look_at_topics()
+        if seen not in (None, self._look_hash()):
+            self._look = ()
+
+    def _look_hash(self) -> int:
+        """Return a number that differs where the topics do: any such will do (KIP-1101)."""
+        digest = hashlib.blake2b(repr(self._look).encode(), digest_size=8).digest() if self._look else b""
+        return int.from_bytes(digest, signed=True)
 
     def _look_at_topics(self) -> tuple[object, ...]:
         """Return all that matters of topics that members read."""

@@ -48,6 +48,11 @@ class Patterns:
         found = self.resolved.get(pattern)
         return frozenset() if found is None else found.topics
 
+    def restore(self, pattern: str, resolved: Resolved, version: int) -> None:
+        """Know an expression's topics again, as they were written down when topics were looked through so often."""
+        self.resolved[pattern] = resolved
+        self.round = max(self.round, version)
+
     def change(self, before: str, after: str, users: Counter[str]) -> PatternChange:
         """Say what it means that a member changes its expression; refuse one that is none.
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 from felice.broker import journal
 from felice.broker.clock import Timer
-from felice.broker.coordination import Kind
+from felice.broker.coordination import OFFSETS_TOPIC, Kind
 from felice.broker.groups.classic import ClassicGroup
 from felice.broker.groups.group import CheckPartition, Claim, Group, Record
 from felice.broker.groups.offsets import Committed
 from felice.broker.groups.offsets_log import offset_record, offset_tombstone
+from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER
 from felice.broker.refusal import Refused
 from felice.broker.topics import Topic
@@ -30,6 +31,8 @@ class Groups:
     def __init__(self, cluster: "Cluster") -> None:
         self.cluster = cluster
         self._groups: dict[str, Group] = {}
+        self._logs: dict[int, PartitionLog] = {}
+        """The logs that were written to last, by their partitions."""
         self._expiry: Timer | None = None
         cluster.coordination.when_moved(Kind.GROUP, self._moved)
         cluster.when_deleted(self._topic_deleted)
@@ -126,6 +129,7 @@ class Groups:
         `writer` is the ID and the epoch of a producer in whose transaction that happens.
         """
         partition = self.cluster.coordination.partition(Kind.GROUP, group_id)
+        self._logs[partition.index] = partition.log
         return journal.write(partition, records, self.cluster.clock.time_ms(), writer=writer)
 
     def delete(self, group: Group) -> None:
@@ -154,6 +158,7 @@ class Groups:
         """Forget everything."""
         for group in self:
             self.remove(group)
+        self._logs.clear()
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -171,6 +176,8 @@ class Groups:
         now = self.cluster.clock.time_ms()
         retention = self.cluster.settings.number("offsets.retention.minutes") * 60_000
         for group in self:
+            if self.cluster.coordination.node_id(Kind.GROUP, group.id) == NO_LEADER:
+                continue
             self.drop_offsets(group, _expired(group, now, retention))
             if group.is_empty and not group.offsets.partitions():
                 self.delete(group)
@@ -178,20 +185,33 @@ class Groups:
             self._wait_for_expiry()
 
     def _topic_deleted(self, topic: Topic) -> None:
-        """Forget what is committed of a topic that is gone."""
+        """Forget what is committed of a topic that is gone, and all groups with the topic in which they are kept."""
+        if topic.name == OFFSETS_TOPIC:
+            self.clear()
+            return
         for group in self:
             self.drop_offsets(group, sorted(known for known in group.offsets.partitions() if known[0] == topic.name))
 
     def _moved(self, index: int) -> None:
-        """Have groups read anew by their new coordinator."""
-        for group in self:
-            partition = self.cluster.coordination.partition(Kind.GROUP, group.id)
-            if partition.index == index:
-                found = group.moved(partition.leader != NO_LEADER)
-                if found is None:
-                    self.remove(group)
-                elif found is not group:
-                    self.replace(found)
+        """Have groups read anew by their new coordinator, from the log itself where that was cut."""
+        coordination = self.cluster.coordination
+        home = coordination.partitions(Kind.GROUP)[index]
+        led = home.leader != NO_LEADER
+        groups = [group for group in self if coordination.partition(Kind.GROUP, group.id) is home]
+        if led and self._logs.setdefault(index, home.log) is not home.log:
+            self._logs[index] = home.log
+            for group in groups:
+                group.moved(False)
+                self.remove(group)
+            from felice.broker.groups.reading import read_groups
+
+            groups = list(read_groups(home.log, self))
+        for group in groups:
+            found = group.moved(led)
+            if found is None:
+                self.remove(group)
+            else:
+                self.replace(found)
 
 
 def _expired(group: Group, now: int, retention: int) -> list[tuple[str, int]]:

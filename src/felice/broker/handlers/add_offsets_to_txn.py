@@ -2,10 +2,9 @@
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
-from felice.broker.coordination import Kind
+from felice.broker.coordination import OFFSETS_TOPIC, Kind
 from felice.broker.refusal import Refused
 from felice.broker.transactions.answers import told
-from felice.broker.transactions.markers import OFFSETS_TOPIC
 from felice.broker.transactions.transaction import Identity
 from felice.wire.messages.add_offsets_to_txn import AddOffsetsToTxnRequest, AddOffsetsToTxnResponse
 

@@ -4,12 +4,11 @@ from collections.abc import Iterable
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
-from felice.broker.coordination import Kind
+from felice.broker.coordination import OFFSETS_TOPIC, Kind
 from felice.broker.groups.group import Claim
 from felice.broker.groups.offsets import Committed
 from felice.broker.refusal import Refused
 from felice.broker.transactions.enlisting import Client, enlist
-from felice.broker.transactions.markers import OFFSETS_TOPIC
 from felice.broker.transactions.transaction import Identity
 from felice.errors import ErrorCode
 from felice.wire.messages.txn_offset_commit import TxnOffsetCommitRequest, TxnOffsetCommitResponse

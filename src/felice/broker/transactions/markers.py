@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from felice.broker.coordination import Kind
+from felice.broker.coordination import OFFSETS_TOPIC, Kind
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.broker.transactions.transaction import Identity, State, Transaction
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
 
 __all__ = ["Ending", "mark"]
-
-OFFSETS_TOPIC = "__consumer_offsets"
 
 
 def mark(
