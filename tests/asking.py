@@ -93,8 +93,10 @@ def batch(
 class Asker:
     """One connection to a broker, opened anew when the broker has closed it."""
 
-    def __init__(self, bootstrap_servers: str, run: str) -> None:
+    def __init__(self, bootstrap_servers: str, run: str, source: str = "") -> None:
+        """Take whom to ask, a word for the names that are made up, and the address to come from."""
         self._address = bootstrap_servers.split(",")[0].rsplit(":", 1)
+        self._source = source
         self._sock: socket.socket | None = None
         self._ids = itertools.count(1)
         self._run = run
@@ -146,9 +148,9 @@ class Asker:
             self.hang_up()
             return SILENCE
 
-    def beside(self) -> "Asker":
-        """Return one like this with a connection of its own."""
-        return Asker(":".join(self._address), self._run)
+    def beside(self, source: str = "") -> "Asker":
+        """Return one like this with a connection of its own, from another address if one is given."""
+        return Asker(":".join(self._address), self._run, source)
 
     def tell(self, request: Request[Any], version: int) -> str:
         """Send a request that gets no answer, and tell whether the connection outlives it."""
@@ -229,7 +231,7 @@ class Asker:
         """Return the connection, opened if need be."""
         if self._sock is None:
             host, port = self._address
-            self._sock = socket.create_connection((host, int(port)), timeout=PATIENCE)
+            self._sock = socket.create_connection((host, int(port)), PATIENCE, (self._source, 0))
         return self._sock
 
     def _frame(self) -> bytes:

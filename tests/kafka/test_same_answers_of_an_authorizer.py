@@ -1,11 +1,12 @@
-"""The same questions about ACLs to real Kafka with an authorizer and to the embedded broker with one."""
+"""The same questions to real Kafka with an authorizer and to the embedded broker with one: of entries, and of whom they
+keep out."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster import KafkaCluster
-from questions import ALIKE, GUARDED
+from questions import ALIKE, GUARDED, PERMISSIVE, Question
 
 from asking import Asker, new_run
 from felice.broker import Broker
@@ -14,6 +15,7 @@ AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
 }
+LENIENT = AUTHORIZER | {"super.users": "User:nobody", "allow.everyone.if.no.acl.found": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +41,33 @@ def ours() -> Iterator[Broker]:
 @pytest.mark.parametrize("name", GUARDED)
 def test_same_answer(name: str, guarded: KafkaCluster, ours: Broker, run: str) -> None:
     """Real Kafka and the embedded broker give the same answer."""
-    ask = GUARDED[name]
-    with Asker(guarded.bootstrap_servers, f"{run}-{name}") as theirs:
-        expected = ask(theirs)
-    with Asker(ours.bootstrap_servers, f"{run}-{name}") as asker:
+    _compare(GUARDED[name], f"{run}-{name}", guarded.bootstrap_servers, ours.bootstrap_servers)
+
+
+@pytest.fixture(scope="module")
+def lenient(kafka_libs: Path) -> Iterator[KafkaCluster]:
+    """One node that lets everybody do what no entry speaks of."""
+    with KafkaCluster(overrides=LENIENT) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def ours_lenient() -> Iterator[Broker]:
+    """The embedded broker, set up as that one is."""
+    with Broker(auto_create=False, configs=ALIKE | LENIENT) as broker:
+        yield broker
+
+
+@pytest.mark.parametrize("name", PERMISSIVE)
+def test_same_refusal(name: str, lenient: KafkaCluster, ours_lenient: Broker, run: str) -> None:
+    """Real Kafka and the embedded broker refuse the same, with the same codes."""
+    _compare(PERMISSIVE[name], f"{run}-{name}", lenient.bootstrap_servers, ours_lenient.bootstrap_servers)
+
+
+def _compare(ask: Question, run: str, theirs: str, ours: str) -> None:
+    """Ask both."""
+    with Asker(theirs, run) as asker:
+        expected = ask(asker)
+    with Asker(ours, run) as asker:
         answer = ask(asker)
     assert answer == expected, ask.__doc__

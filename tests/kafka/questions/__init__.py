@@ -3,6 +3,7 @@
 from questions import (
     acls,
     alterations,
+    authorization,
     cluster_admin,
     committed,
     configs,
@@ -24,15 +25,17 @@ from questions import (
     transactional_records,
     transactions,
 )
-from questions.asked import ALIKE, GUARDED, QUESTIONS, Question
+from questions.asked import ALIKE, GUARDED, PERMISSIVE, QUESTIONS, Question
 
 __all__ = [
     "ALIKE",
     "GUARDED",
+    "PERMISSIVE",
     "QUESTIONS",
     "Question",
     "acls",
     "alterations",
+    "authorization",
     "cluster_admin",
     "committed",
     "configs",

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from asking import PATIENCE, Asker
 
-__all__ = ["ALIKE", "GUARDED", "QUESTIONS", "Question", "eventually", "guarded", "question"]
+__all__ = ["ALIKE", "GUARDED", "PERMISSIVE", "QUESTIONS", "Question", "eventually", "guarded", "permissive", "question"]
 
 ALIKE: dict[str, object] = {
     "broker.heartbeat.interval.ms": 500,
@@ -37,6 +37,10 @@ GUARDED: dict[str, Question] = {}
 """Questions to a broker that has an authorizer, by name."""
 
 
+PERMISSIVE: dict[str, Question] = {}
+"""Questions to a broker whose authorizer lets everybody do what no entry speaks of, by name."""
+
+
 def question(ask: Question) -> Question:
     """Add a question; its docstring says what is asked."""
     QUESTIONS[ask.__name__] = ask
@@ -46,6 +50,12 @@ def question(ask: Question) -> Question:
 def guarded(ask: Question) -> Question:
     """Add a question to a broker with an authorizer that lets everybody do everything."""
     GUARDED[ask.__name__] = ask
+    return ask
+
+
+def permissive(ask: Question) -> Question:
+    """Add a question to a broker with an authorizer that lets everybody do what no entry speaks of."""
+    PERMISSIVE[ask.__name__] = ask
     return ask
 
 
