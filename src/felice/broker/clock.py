@@ -15,6 +15,8 @@ from felice.errors import UsageError
 __all__ = ["BrokerClock", "Deadline", "StoppedClock", "Timer"]
 
 SHORTEST_SLEEP = 0.001
+CROWD = 256
+"""How many timers there may be before cancelled ones are looked for among them."""
 
 
 class StoppedClock:
@@ -66,6 +68,7 @@ class BrokerClock:
         self._tell = tell
         self._ahead = 0.0
         self._timers: list[tuple[float, int, Timer]] = []
+        self._crowded = CROWD
         self._order = itertools.count()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -90,6 +93,8 @@ class BrokerClock:
     def call_later(self, seconds: float, function: Callable[..., object], *args: Any) -> Timer:
         """Have a function called when so much time has passed. On the broker's loop only."""
         timer = Timer(self.monotonic() + seconds, function, args)
+        if len(self._timers) >= self._crowded:
+            self._sweep()
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         if self._timers[0][2] is timer:
             self._arm()
@@ -137,8 +142,14 @@ class BrokerClock:
             self._arm()
             self._tell()
 
+    def _sweep(self) -> None:
+        """Drop cancelled timers, and do so again when there are twice as many as are left."""
+        self._timers = [entry for entry in self._timers if entry[2].function is not None]
+        heapq.heapify(self._timers)
+        self._crowded = max(CROWD, 2 * len(self._timers))
+
     def _arm(self) -> None:
-        """Have the loop ring when the next timer is due; cancelled ones are dropped when they come to the front."""
+        """Have the loop ring when the next timer is due; cancelled ones before it are dropped."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

@@ -56,6 +56,21 @@ def test_what_follows_from_a_timer_happens_in_the_same_advance():
     assert seen == [102.0, 104.0, 106.0]
 
 
+def test_cancelled_timers_do_not_pile_up():
+    """Where each transaction has a timeout that is cancelled, as many are kept as there are open at a time."""
+    clock = made()
+    kept = [clock.call_later(60 + number, lambda: None) for number in range(10)]
+    for _ in range(10_000):
+        clock.call_later(30, lambda: None).cancel()
+        clock.call_later(300, lambda: None).cancel()
+    assert len(clock._timers) < 1000
+    seen: list[float] = []
+    for timer in kept:
+        timer.function = lambda: seen.append(clock.monotonic())
+    clock.advance(1000)
+    assert seen == [160.0 + number for number in range(10)]
+
+
 def test_a_cancelled_timer_does_not_happen():
     clock = made()
     seen: list[int] = []
