@@ -22,6 +22,8 @@ NO_SEQUENCE = -1
 NO_COORDINATOR = -1
 NOT_OPEN = -1
 WINDOW = 5
+MOST_JOINING = 1024
+"""Of how many producers whose first batch was refused it is known."""
 LARGEST = 0x7FFFFFFF
 _marker = struct.Struct(">hi")
 LAST_EPOCH = 0x7FFF
@@ -107,10 +109,12 @@ class Producers:
 
         Should that batch be refused, none behind it may come before it.
         """
-        before, lowest = self._joining.get(producer_id, (epoch, first))
+        before, lowest = self._joining.pop(producer_id, (epoch, first))
         if epoch > before:
             before, lowest = epoch, first
         self._joining[producer_id] = before, min(lowest, first) if epoch == before else lowest
+        if len(self._joining) > MOST_JOINING:
+            del self._joining[next(iter(self._joining))]
 
     def judge(
         self,
@@ -133,6 +137,8 @@ class Producers:
         if known is not None and self._is_expired(producer_id, known, heard_since):
             del self._known[producer_id]
             known = None
+        if known is None:
+            self._forget(heard_since)
         if known is not None and epoch < known.epoch:
             raise self._fenced(producer_id, epoch, known.epoch)
         again = self._repeated(known, epoch, first, last)
@@ -163,10 +169,7 @@ class Producers:
         self, producer_id: int, epoch: int, batch: Appended, *, transactional: bool = False, heard_ms: int = 0
     ) -> None:
         """Note a batch that was appended at the time `heard_ms`."""
-        known = self._known.get(producer_id)
-        if known is None:
-            known = self._known[producer_id] = Producer(epoch)
-        known.raise_epoch(epoch)
+        known = self._heard(producer_id, epoch)
         known.window.append(batch)
         known.timestamp, known.heard_ms = batch.timestamp, heard_ms
         if transactional:
@@ -207,10 +210,7 @@ class Producers:
         heard_ms: int,
     ) -> None:
         """Note a marker that was appended at `offset`."""
-        known = self._known.get(producer_id)
-        if known is None:
-            known = self._known[producer_id] = Producer(epoch)
-        known.raise_epoch(epoch)
+        known = self._heard(producer_id, epoch)
         self._joining.pop(producer_id, None)
         known.coordinator_epoch = coordinator_epoch
         known.timestamp, known.heard_ms = timestamp, heard_ms
@@ -219,8 +219,8 @@ class Producers:
     # --- all of them ---
 
     def active(self, heard_since: int = 0) -> Iterator[Known]:
-        """Give the producers that were heard of since then, or have a transaction open."""
-        for producer_id, known in self._known.items():
+        """Give the producers that were heard of since then, or have a transaction open, in the order of their IDs."""
+        for producer_id, known in sorted(self._known.items()):
             if not self._is_expired(producer_id, known, heard_since):
                 first = self.transactions.first_offset(producer_id)
                 yield Known(
@@ -274,6 +274,24 @@ class Producers:
         return next(
             (batch for batch in known.window if (batch.first_sequence, batch.last_sequence) == (first, last)), None
         )
+
+    def _heard(self, producer_id: int, epoch: int) -> Producer:
+        """Return a producer that writes with this epoch now; those that were heard of latest stand last."""
+        known = self._known.pop(producer_id, None) or Producer(epoch)
+        self._known[producer_id] = known
+        known.raise_epoch(epoch)
+        return known
+
+    def _forget(self, heard_since: int) -> None:
+        """Forget producers whose time is over."""
+        expired = []
+        for producer_id, known in self._known.items():
+            if known.heard_ms >= heard_since:
+                break
+            if self._is_expired(producer_id, known, heard_since):
+                expired.append(producer_id)
+        for producer_id in expired:
+            del self._known[producer_id]
 
     def _is_expired(self, producer_id: int, known: Producer, heard_since: int) -> bool:
         """Tell whether a producer is to be forgotten: never while its transaction is open."""

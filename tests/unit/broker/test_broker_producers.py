@@ -23,6 +23,27 @@ def test_an_unknown_producer_may_begin_anywhere() -> None:
     assert Producers().judge(1, 3, 70, 79) is None
 
 
+def test_producers_that_are_not_heard_of_any_more_are_forgotten() -> None:
+    """When another one comes: those whose time is over, but for who has a transaction open."""
+    producers = Producers()
+    for producer_id in range(1000):
+        batch = Appended(0, 0, producer_id, 0)
+        producers.remember(producer_id, 0, batch, transactional=producer_id == 7, heard_ms=producer_id)
+    producers.remember(3, 0, Appended(1, 1, 1000, 0), heard_ms=1000)
+    assert producers.judge(2000, 0, 0, 0, heard_since=990) is None
+    assert [known.producer_id for known in producers.active()] == [3, 7, *range(990, 1000)]
+
+
+def test_a_batch_that_was_refused_is_not_remembered_for_ever() -> None:
+    """What a producer wanted to begin with is forgotten with all else of those that never began."""
+    producers = Producers()
+    for producer_id in range(5000):
+        producers.joins(producer_id, 0, 0)
+    assert len(producers._joining) <= 1024
+    with pytest.raises(Refused):
+        producers.judge(4999, 0, 1, 1)
+
+
 def test_the_next_sequence_is_taken() -> None:
     """A batch that follows the last one is to be appended."""
     assert filled(0, 10).judge(1, 0, 20, 29) is None
