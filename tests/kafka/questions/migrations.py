@@ -163,6 +163,19 @@ def groups_that_cannot_be_upgraded(asker: Asker) -> Any:
 
 
 @question
+def a_group_whose_members_are_about_to_change_the_protocol(asker: Asker) -> Any:
+    """It cannot be upgraded while somebody who joins does not know the present one."""
+    topic = asker.topic(4)
+    with Room(asker) as room:
+        band = Band(asker, room.id)
+        old = a_classic_group(room, topic, protocols=("range", "roundrobin"))
+        other = room.member(metadata=subscription(topic), protocols=("roundrobin",))
+        other.begin_to_join()
+        room.wait_for("PreparingRebalance", 2)
+        return [band.join("new", topic), old.beat(), kind_of(room)]
+
+
+@question
 def empty_groups_are_what_one_joins(asker: Asker) -> Any:
     """Without members the kind changes, and what was committed stays."""
     topic = asker.topic(2)

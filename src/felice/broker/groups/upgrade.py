@@ -39,21 +39,22 @@ def upgraded(group: Group, groups: "Groups") -> ConsumerGroup | None:
         raise _stays(group, "the group does not use the consumer embedded protocol")
     if len(group.roster) > settings.number("group.consumer.max.size"):
         raise _stays(group, "the group size exceeds the consumer group maximum size")
-    if group.protocol is None:
-        raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "the group has no generation yet")
+    protocol = group.protocol
+    if protocol is None or any(protocol not in member.protocols for member in group.roster):
+        raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "the group is about to have a first protocol, or another one")
     made.epoch = made.target.epoch = group.generation
     try:
         for member in group.roster:
-            made.put(_as_consumer(group, member, made))
+            made.put(_as_consumer(group, member, member.protocols[protocol], made))
     except WireError:
         raise _stays(group, "the embedded consumer protocol is malformed") from None
     made.look()
     return made
 
 
-def _as_consumer(group: ClassicGroup, member: Member, made: ConsumerGroup) -> ConsumerMember:
+def _as_consumer(group: ClassicGroup, member: Member, metadata: bytes, made: ConsumerGroup) -> ConsumerMember:
     """Return a member as a consumer group has it; what it was assigned is its target too."""
-    subscription = ConsumerProtocolSubscription.unpack(member.protocols[group.protocol or ""])
+    subscription = ConsumerProtocolSubscription.unpack(metadata)
     assigned: dict[bytes, frozenset[int]] = {}
     if member.assignment:
         assignment = ConsumerProtocolAssignment.unpack(member.assignment)
