@@ -113,6 +113,44 @@ def test_mine(felice_broker):
     assert "hit by <fault error on api='Produce': hit 1 of" in report
 
 
+def test_a_failure_at_the_end_tells_of_the_broker(run: Run) -> None:
+    """What a test's own answers raise comes when its broker closes."""
+    done = run(
+        """
+import pytest
+from felice import Producer
+
+@pytest.mark.felice(topics={"letters": 1}, seed=1883)
+def test_mine(felice_broker):
+    felice_broker.answer("Metadata", lambda request, asked: 1 / 0)
+    with Producer(felice_broker.bootstrap_servers, reconnect_backoff=0.01) as producer:
+        producer.send_and_wait("letters", b"Dearest Felice,")
+"""
+    )
+    assert "1 passed, 1 error" in done.stdout, done.stdout
+    assert "seed=1883" in done.stdout
+
+
+def test_no_broker_of_a_test_is_kept(run: Run) -> None:
+    """The next test has its memory back."""
+    done = run(
+        """
+import gc
+import weakref
+
+seen = []
+
+def test_one(felice_broker):
+    seen.append(weakref.ref(felice_broker))
+
+def test_two(felice_broker):
+    gc.collect()
+    assert [broker() for broker in seen] == [None]
+"""
+    )
+    assert passed(done, 2), done.stdout
+
+
 def test_a_wrong_marker_says_what_it_takes(run: Run) -> None:
     """Arguments without a name would be guesses."""
     done = run(

@@ -106,13 +106,17 @@ def felice_cluster(request: pytest.FixtureRequest) -> Iterator["ClusterUnderTest
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Tell, with a failure, what was the matter with the brokers that the test had."""
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell, with a failure, what was the matter with the brokers that the test had; then let go of its own."""
     report = yield
     if report.failed:
         for node in item.listchain():
             for broker in node.stash.get(_brokers, []):
                 report.sections.append(("felice broker", _told(broker)))
+    if call.when == "teardown" and _brokers in item.stash:
+        del item.stash[_brokers]
     return report
 
 
