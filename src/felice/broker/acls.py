@@ -1,4 +1,4 @@
-"""Access control entries, kept and listed (KIP-140, KIP-290, KIP-373). Nobody is kept out by them here."""
+"""Access control entries, kept and listed (KIP-140, KIP-290, KIP-373). Whom they keep out says `authorization`."""
 
 from collections.abc import Iterable, Iterator
 from enum import IntEnum

@@ -1,9 +1,10 @@
 """Who may do what: the rules of Kafka's `StandardAuthorizer`, asked where `authorizer.class.name` is set.
 
 Everybody comes as `User:ANONYMOUS`, for there is no authentication here. An entry that denies wins over all that allow;
-where no entry speaks of a resource, `allow.everyone.if.no.acl.found` decides. Operations between brokers are asked for
-only in the APIs that clients use too: AddPartitionsToTxn from version 4 on, FindCoordinator of share groups'
-partitions, and WriteTxnMarkers. What is said of delegation tokens and of users counts for nothing, as nobody has one.
+where no entry speaks of a resource, `allow.everyone.if.no.acl.found` decides.
+
+Kafka's places to ask are also those here, but for two: a consumer group's pattern (KIP-848) also finds topics that its
+members may not describe; and what is said of delegation tokens and of users counts for nothing, as nobody has one.
 """
 
 from collections.abc import Iterable, Mapping

@@ -79,6 +79,8 @@ _TOPIC = (
 )  # fmt: skip
 
 _ACTING: Final = {
+    "allow.everyone.if.no.acl.found": "Whether everybody may do what no access control entry speaks of.",
+    "authorizer.class.name": "Whether access control entries are obeyed: where there is any name.",
     "auto.create.topics.enable": "Whether asking for a topic's metadata may create it.",
     "default.replication.factor": "Replicas of a topic that names no number.",
     "delete.topic.enable": "Whether topics can be deleted.",
@@ -100,6 +102,7 @@ _ACTING: Final = {
     "share.coordinator.state.topic.segment.bytes": "Bytes in one file of that topic.",
     "producer.id.expiration.ms": "How long a partition remembers a producer that is silent.",
     "socket.request.max.bytes": "Largest request in bytes.",
+    "super.users": "Who may do everything, with semicolons between them; everybody here is `User:ANONYMOUS`.",
     "transaction.max.timeout.ms": "Longest timeout a transaction may ask for.",
     "transactional.id.expiration.ms": "How long a transactional ID that is not used is kept.",
     "transaction.state.log.num.partitions": "Partitions of the topic of transactions.",

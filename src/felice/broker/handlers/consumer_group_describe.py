@@ -1,5 +1,6 @@
 """ConsumerGroupDescribe: state, epochs and members of consumer groups (KIP-848)."""
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from felice.broker.authorization import REFUSALS, Operation, Resource
@@ -43,7 +44,7 @@ def _describe(call: Call, group_id: str) -> Described:
     except Refused as refused:
         message = None if refused.code in REFUSALS.values() else refused.message
         return Described(group_id=group_id, error_code=refused.code, error_message=message)
-    return Described(
+    described = Described(
         group_id=group.id,
         group_state=group.state,
         group_epoch=group.epoch,
@@ -51,6 +52,21 @@ def _describe(call: Call, group_id: str) -> Described:
         assignor_name=group.assignor,
         members=[_member(call, group, member) for member in group.members.values()],
     )
+    if call.guard is not None and not all(
+        call.may(Operation.DESCRIBE, Resource.TOPIC, topic) for topic in _assigned(described)
+    ):
+        described.error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        described.error_message = "members have topics that are not for this client to describe"
+        described.members = []
+    return described
+
+
+def _assigned(described: Described) -> Iterator[str]:
+    """Give the topics that members have or shall have."""
+    for member in described.members:
+        for assignment in (member.assignment, member.target_assignment):
+            for topic in assignment.topic_partitions:
+                yield topic.topic_name
 
 
 def _member(call: Call, group: ConsumerGroup, member: ConsumerMember) -> Described.Member:

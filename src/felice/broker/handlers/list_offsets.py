@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import TypeAlias
 
-from felice.broker.authorization import Operation
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
 from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
@@ -65,11 +65,14 @@ def _handle(call: Call, request: ListOffsetsRequest) -> ListOffsetsResponse:
 def _look_up(call: Call, topic: str, asked: Asked, isolation: int, twice: bool) -> Found:
     """Look up one partition's offset."""
     try:
+        if call.guard is not None:
+            call.check_faults(topic, asked.partition_index)
+            call.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
         if twice:
             raise Refused(ErrorCode.INVALID_REQUEST)
         if asked.timestamp < 0 and call.version < SINCE.get(asked.timestamp, call.version + 1):
             raise Refused(ErrorCode.UNSUPPORTED_VERSION)
-        partition = call.led_partition(topic, asked.partition_index, Operation.DESCRIBE, asked.current_leader_epoch)
+        partition = call.led_partition(topic, asked.partition_index, leader_epoch=asked.current_leader_epoch)
         offset, time, epoch = _find(partition, asked.timestamp, isolation)
     except Refused as refused:
         code = refused.code
