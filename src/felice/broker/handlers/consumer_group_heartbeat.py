@@ -7,9 +7,13 @@ from felice.broker.groups.assignors import allowed_assignors
 from felice.broker.groups.consumer_heartbeat import check, heartbeat
 from felice.broker.java import address_text
 from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
 from felice.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 
 __all__ = ["HANDLER"]
+
+WORDLESS = frozenset({*REFUSALS.values(), ErrorCode.UNKNOWN_SERVER_ERROR})
+"""Codes that come without a message."""
 
 
 def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse:
@@ -23,7 +27,7 @@ def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroup
         call.check_coordinator(Kind.GROUP, request.group_id)
         return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
     except Refused as refused:
-        message = None if refused.code in REFUSALS.values() else refused.message or refused.code.name
+        message = None if refused.code in WORDLESS else refused.message or refused.code.name
         return ConsumerGroupHeartbeatResponse(error_code=refused.code, error_message=message)
 
 
