@@ -59,7 +59,7 @@ from felice.wire.messages import (
 )
 from felice.wire.schema import Request
 from questions import acls, fetch, topics
-from questions.asked import permissive
+from questions.asked import eventually, permissive
 from questions.members import coordinated
 
 DENY, ALLOW = acls.DENY, acls.ALLOW
@@ -270,6 +270,23 @@ def groups_that_are_kept_from_somebody(asker: Asker) -> Any:
         with entries(asker, *entry(topic, Resource.TOPIC, denied)) as stranger:
             told += answers(stranger, of_group(group, topic, topic_id))
     return told
+
+
+@permissive
+def groups_with_topics_that_are_kept_from_somebody(asker: Asker) -> Any:
+    """Members have a topic that not everybody may describe."""
+    group, topic = coordinated(asker, asker.name()), asker.topic()
+    beat = consumer_group_heartbeat.ConsumerGroupHeartbeatRequest(
+        group_id=group, member_id="m", member_epoch=0, rebalance_timeout_ms=10_000, subscribed_topic_names=[topic],
+        topic_partitions=[],
+    )  # fmt: skip
+    described = consumer_group_describe.ConsumerGroupDescribeRequest(group_ids=[group])
+    asker.ask(beat, 1)
+    eventually(lambda: bool(asker.ask(described, 1).groups[0].members[0].assignment.topic_partitions))
+    with entries(asker, *entry(topic, Resource.TOPIC, Operation.DESCRIBE)) as stranger:
+        told = comparable(stranger.ask(described, 1))
+    beat.member_epoch = -1
+    return [told, asker.ask(beat, 1).error_code]
 
 
 def of_transaction(name: str, group: str, topic: str) -> list[Asked]:

@@ -55,9 +55,11 @@ def _describe(call: Call, group_id: str) -> Described:
     if call.guard is not None and not all(
         call.may(Operation.DESCRIBE, Resource.TOPIC, topic) for topic in _assigned(described)
     ):
-        described.error_code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
-        described.error_message = "members have topics that are not for this client to describe"
-        described.members = []
+        return Described(
+            group_id=group.id,
+            error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+            error_message="members have topics that are not for this client to describe",
+        )
     return described
 
 
