@@ -2,7 +2,7 @@
 
 import ipaddress
 
-__all__ = ["address_text", "bucket", "string_hash"]
+__all__ = ["address_text", "bucket", "long", "string_hash"]
 
 
 def string_hash(text: str) -> int:
@@ -18,6 +18,11 @@ def bucket(text: str, size: int = 16) -> int:
     """Return where a `HashMap` with so many buckets, a power of two, keeps a text: it gives its keys in that order."""
     value = string_hash(text)
     return (value ^ value >> 16) & (size - 1)
+
+
+def long(value: int) -> int:
+    """Return a sum of two numbers as a `long` has it, which begins anew at its other end where it is too large."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def address_text(host: str) -> str:

@@ -370,6 +370,16 @@ def log_end(asker: Asker) -> int:
     return int(answer.topics[0].partitions[0].offset)
 
 
+@question
+def commits_with_strange_retentions(asker: Asker) -> Any:
+    """Such that are over already, and such that end beyond what can be counted."""
+    topic, group = asker.topic(), coordinated(asker, asker.name())
+    return [
+        [commit(asker, group, (topic, 0), version=3, retention=retention), fetch(asker, group, {topic: [0]})]
+        for retention in (0, -2, 2**63 - 1, -(2**63))
+    ]
+
+
 def logged(asker: Asker, room: Room, start: int) -> Any:
     """Return the records of a group since then: the version of each value, and what it says but for times."""
     asked = FetchRequest.FetchTopic(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read_groups"]
 
+NO_EXPIRY = -1
+
 
 def read_groups(log: PartitionLog, groups: "Groups") -> Iterator[Group]:
     """Give the groups of which a log tells; time does not pass for their members yet."""
@@ -86,7 +88,7 @@ def _take_offset(offsets: Offsets, key: OffsetCommitKey, record: Record, produce
         value.leader_epoch,
         value.metadata,
         value.commit_timestamp,
-        None if value.expire_timestamp < 0 else value.expire_timestamp,
+        None if value.expire_timestamp == NO_EXPIRY else value.expire_timestamp,
         value.topic_id,
         record.offset,
     )

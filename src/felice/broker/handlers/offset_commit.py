@@ -8,6 +8,7 @@ from felice.broker.call import Call, Handler
 from felice.broker.coordination import Kind
 from felice.broker.groups.group import Claim
 from felice.broker.groups.offsets import Committed
+from felice.broker.java import long
 from felice.broker.refusal import Refused
 from felice.broker.topics import Topic
 from felice.errors import ErrorCode
@@ -89,7 +90,7 @@ def _commit(call: Call, request: OffsetCommitRequest, commits: list[_Commit]) ->
         return []
     groups, now = call.cluster.groups, call.cluster.clock.time_ms()
     claim = Claim(request.member_id, request.group_instance_id, request.generation_id_or_member_epoch)
-    expires = None if request.retention_time_ms == BROKERS_RETENTION else now + request.retention_time_ms
+    expires = None if request.retention_time_ms == BROKERS_RETENTION else long(now + request.retention_time_ms)
     longest = call.cluster.settings.number("offset.metadata.max.bytes")
     accepted: dict[tuple[str, int], Committed] = {}
     codes = []
