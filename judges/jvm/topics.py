@@ -147,10 +147,12 @@ def _ends(shell: Shell) -> None:
     newest = ends["max-timestamp"]  # nothing is said of a partition without records
     assert newest, ends
     assert all(offset < ends["latest"][partition] for partition, offset in newest.items()), ends
-    said = shell("GetOffsetShell", "--topic-partitions", f"{name}:1", "--time", "0")
-    says(said, rf"^{name}:1:0$")
-    offsets = shell.file({"partitions": [{"topic": name, "partition": 0, "offset": 100}], "version": 1})
-    says(shell("DeleteRecordsCommand", "--offset-json-file", offsets), rf"partition: {name}-0\tlow_watermark: 100")
+    filled = max(newest, key=newest.__getitem__)  # the producer chooses for itself which partition gets how many
+    said = shell("GetOffsetShell", "--topic-partitions", f"{name}:{filled}", "--time", "0")
+    says(said, rf"^{name}:{filled}:0$")
+    offsets = shell.file({"partitions": [{"topic": name, "partition": filled, "offset": 100}], "version": 1})
+    said = shell("DeleteRecordsCommand", "--offset-json-file", offsets)
+    says(said, rf"partition: {name}-{filled}\tlow_watermark: 100")
     says(shell("GetOffsetShell", "--topic", name, "--time", "-2"), rf"^{name}:0:100$", rf"^{name}:1:0$")
 
 
