@@ -1,7 +1,11 @@
 """The fault proxy: everything goes through it and can go wrong there, whoever's client and cluster it is."""
 
+import socket
+import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from confluent_kafka import Consumer as ConfluentConsumer
@@ -13,8 +17,10 @@ from felice import Consumer, Producer
 from felice.broker import Broker
 from felice.errors import ConfigError, ErrorCode
 from felice.testing import FaultProxy
+from felice.wire.frames import encode_request
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest
-from felice.wire.messages.metadata import MetadataRequest
+from felice.wire.messages.heartbeat import HeartbeatRequest
+from felice.wire.messages.metadata import MetadataRequest, MetadataResponse
 
 METADATA = MetadataRequest(topics=None)
 
@@ -38,6 +44,12 @@ def asker(proxy: FaultProxy) -> Iterator[Asker]:
     """A connection through it."""
     with Asker(proxy.bootstrap_servers.split(",")[0], "test") as asker:
         yield asker
+
+
+def connect(proxy: FaultProxy) -> socket.socket:
+    """A bare connection to the proxy."""
+    host, port = proxy.bootstrap_servers.split(",")[0].split(":")
+    return socket.create_connection((host, int(port)), 10)
 
 
 def ports(addresses: str) -> set[int]:
@@ -167,6 +179,56 @@ def test_without_a_cluster_connections_just_end() -> None:
     with FaultProxy(address) as proxy, Asker(proxy.bootstrap_servers, "test") as asker:
         assert asker.ask(METADATA, 9) == SILENCE
     proxy.close()
+
+
+def test_a_node_that_hangs_up_is_noticed_by_clients_that_ask_nothing(broker: Broker, proxy: FaultProxy) -> None:
+    """As they notice without a proxy."""
+    with connect(proxy) as sock:
+        sock.sendall(b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare"))))
+        assert sock.recv(65536)
+        broker.faults.disconnect()
+        assert sock.recv(65536) == b""
+
+
+def test_a_node_that_hangs_up_behind_its_answer_has_answered() -> None:
+    """The answer comes through before the end does, to a slow reader too."""
+    answer = struct.pack(">iih", 50_000_006, 7, 27) + bytes(50_000_000)
+    with socket.create_server(("127.0.0.1", 0)) as node:
+
+        def serve() -> None:
+            sock, _ = node.accept()
+            with sock, sock.makefile("rb") as stream:
+                stream.read(int.from_bytes(stream.read(4), "big"))
+                sock.sendall(answer)
+
+        with FaultProxy(f"127.0.0.1:{node.getsockname()[1]}") as proxy, ThreadPoolExecutor() as pool:
+            served = pool.submit(serve)
+            with connect(proxy) as sock:
+                sock.sendall(b"".join(map(bytes, encode_request(HeartbeatRequest(), 0, 7, "bare"))))
+                served.result(10)
+                with sock.makefile("rb") as stream:
+                    assert stream.read() == answer
+
+
+def test_a_node_that_has_another_id_now_is_found_by_it(broker: Broker, proxy: FaultProxy) -> None:
+    """A cluster that was made anew at the same addresses counts its nodes otherwise."""
+    host, port = broker.bootstrap_servers.split(",")[0].split(":")
+    for node_id in (9, 2):
+        place = MetadataResponse.Broker(node_id=node_id, host=host, port=int(port))
+        proxy._run(partial(proxy._redirect, place, node_id))
+        assert list(proxy.nodes) == [node_id]
+
+
+def test_bytes_that_make_no_sense_only_end_their_connection(
+    broker: Broker, proxy: FaultProxy, asker: Asker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A Produce request that is none is no failure of the proxy's."""
+    with connect(proxy) as sock:
+        frame = struct.pack(">hhih", 0, 9, 7, -1) + b"\0" + b"\xff" * 9
+        sock.sendall(struct.pack(">i", len(frame)) + frame)
+        assert sock.recv(65536) == b""
+    assert asker.ask(METADATA, 9).brokers
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_what_only_a_broker_can_do_is_refused(proxy: FaultProxy) -> None:

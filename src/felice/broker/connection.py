@@ -128,6 +128,13 @@ class Connection:
         self._flush()
         self._advance()
 
+    def end(self) -> None:
+        """Close when what there is to send is sent; no request is handled any more. One that is half-open stays so."""
+        if self._then is None and not self.closed:
+            self._then = Then.CLOSE
+            self._flush()
+            self._settle()
+
     def close(self, *, reset: bool = False) -> None:
         """Close the socket and drop what was under way; with `reset` the client gets an error, not an end."""
         if self.closed:

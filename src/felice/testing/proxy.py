@@ -19,7 +19,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from felice.broker.connection import Answer, Connection, Frame, Later, Pieces
+from felice.broker.connection import Answer, Connection, Frame, Last, Later, Muted, Pieces, Then
 from felice.broker.faults import Action, Fault, Faults, Site, struck
 from felice.broker.listener import Listener
 from felice.broker.loop_thread import LoopThread
@@ -71,6 +71,34 @@ class _Upstream(NamedTuple):
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
+    @classmethod
+    async def open(cls, address: Address, ended: Callable[[], None]) -> Self:
+        """Connect to a node; `ended` is called when the node hangs up."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = _Noticing(reader, ended)
+        transport, _ = await loop.create_connection(lambda: protocol, *address)
+        return cls(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+
+
+class _Noticing(asyncio.StreamReaderProtocol):
+    """Tells of the end of a connection also while nobody reads from it."""
+
+    def __init__(self, reader: asyncio.StreamReader, ended: Callable[[], None]) -> None:
+        super().__init__(reader)
+        self._ended = ended
+
+    def eof_received(self) -> bool | None:
+        """Hear that the node has sent its last."""
+        kept = super().eof_received()
+        self._ended()
+        return kept
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Hear that the connection is gone."""
+        super().connection_lost(error)
+        self._ended()
+
 
 class FaultProxy:
     """A cluster's double on loopback, through which everything goes, and where everything can go wrong.
@@ -84,6 +112,7 @@ class FaultProxy:
         self.seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         self._doors: dict[Address, tuple[_Door, Listener]] = {}
         self._upstreams: dict[Connection, _Upstream] = {}
+        self._asking: set[Connection] = set()
         self._scratch = memoryview(bytearray(SCRATCH))
         self._thread: LoopThread | None = None
         site = Site(self._run, self._obey_faults, self._disconnect, None, random.Random(self.seed))
@@ -181,6 +210,7 @@ class FaultProxy:
 
     def _forget(self, connection: Connection) -> None:
         """Close what was open on behalf of a client."""
+        self._asking.discard(connection)
         upstream = self._upstreams.pop(connection, None)
         if upstream is not None:
             upstream.writer.close()
@@ -203,7 +233,9 @@ class FaultProxy:
         if self.faults.active:
             call = _Passing(API_NAMES.get(header.api_key, ""), door, header.client_id)
             hit = struck(self.faults.active, call, tuple)
-        return Later(asyncio.ensure_future(self._pass(door, connection, frame, header, hit)), lambda answer: answer)
+        self._asking.add(connection)
+        passing = asyncio.ensure_future(self._pass(door, connection, frame, header, hit))
+        return Later(passing, lambda answer: self._finish(connection, answer))
 
     async def _pass(
         self, door: _Door, connection: Connection, frame: Frame, header: RequestHeader, hit: tuple[Fault, ...]
@@ -216,18 +248,30 @@ class FaultProxy:
 
         return await endure(hit, self.faults.random, connection, ask)
 
+    def _finish(self, connection: Connection, answer: Answer) -> Answer:
+        """Return the answer as it goes out; where the node hung up behind it, the connection ends too."""
+        self._asking.discard(connection)
+        upstream = self._upstreams.get(connection)
+        if upstream is not None and upstream.reader.at_eof() and not isinstance(answer, Last | Muted):
+            return Last(answer or [], Then.CLOSE)
+        return answer
+
+    def _node_hung_up(self, connection: Connection) -> None:
+        """Close a client's connection, as the node did with it; with a request under way its answer comes first."""
+        if connection not in self._asking:
+            connection.end()
+
     async def _ask(self, door: _Door, connection: Connection, frame: Frame, header: RequestHeader) -> bytes | None:
         """Send a request to the node, and return the answer's frame; None where there is none to come (`acks=0`)."""
         upstream = self._upstreams.get(connection)
         try:
             if upstream is None:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
-                    upstream = _Upstream(*await asyncio.open_connection(*door.upstream))
+                    upstream = await _Upstream.open(door.upstream, lambda: self._node_hung_up(connection))
                 self._upstreams[connection] = upstream
-            upstream.writer.write(SIZE.pack(len(frame)))
-            upstream.writer.write(frame)
+            upstream.writer.writelines((SIZE.pack(len(frame)), frame))
             await upstream.writer.drain()
-            if header.api_key == PRODUCE and decode_request(frame, header).acks == 0:  # type: ignore[attr-defined]
+            if header.api_key == PRODUCE and _wants_no_answer(frame, header):
                 return None
             (size,) = SIZE.unpack(await upstream.reader.readexactly(SIZE.size))
             return await upstream.reader.readexactly(size)
@@ -271,3 +315,12 @@ class FaultProxy:
             if door.id != node_id >= 0:
                 door.id = node_id
                 self._settle(*self._doors[address])
+
+
+def _wants_no_answer(frame: Frame, header: RequestHeader) -> bool:
+    """Tell whether a Produce request is one without acks; to one that cannot be read the node says what it thinks."""
+    try:
+        request: Any = decode_request(frame, header)
+    except WireError:
+        return False
+    return bool(request.acks == 0)
