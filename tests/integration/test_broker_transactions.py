@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from asking import Asker
 from felice import Consumer
 from felice.broker import Broker
+from felice.wire.messages.list_transactions import ListTransactionsRequest
 from felice.wire.records import ControlType, read_control, read_header, read_records
 from transactional_clients import CLIENTS, open_client
 
@@ -238,6 +240,21 @@ def test_a_deleted_topic_does_not_hold_the_end_up(broker: Broker) -> None:
         client.commit()
         assert broker.transactions["writer"].state == "CompleteCommit"
     assert committed(broker) == [b"a"]
+
+
+def test_no_pattern_of_transactional_ids_holds_the_broker_up(broker: Broker) -> None:
+    """It is matched in the time that its length and the ID's allow, as by RE2; IDs may have any characters."""
+    names = ["a" * 64 + "-", "a" * 64, "a b"]
+    for name in names:
+        with Asker(broker.nodes[broker.coordinator(transactional_id=name)], "test") as asker:
+            asker.transactional_producer(name)
+    found = set()
+    for node in broker.nodes.values():
+        with Asker(node, "test") as asker:
+            for pattern in ("(a+)+", "a.b"):
+                answer = asker.ask(ListTransactionsRequest(transactional_id_pattern=pattern), 2)
+                found |= {state.transactional_id for state in answer.transaction_states}
+    assert found == set(names[1:])
 
 
 def test_a_transactional_id_that_nobody_uses_is_forgotten() -> None:

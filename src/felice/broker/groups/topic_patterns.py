@@ -14,7 +14,7 @@ from typing import Final, NoReturn, TypeAlias
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 
-__all__ = ["topic_pattern"]
+__all__ = ["ALPHABET", "topic_pattern"]
 
 Positions: TypeAlias = frozenset[int]
 Step: TypeAlias = Callable[[str, Positions], Positions]
