@@ -14,6 +14,8 @@ import pytest
 from asking import SILENCE, Asker, batch
 from felice import Consumer, Producer
 from felice.broker import Broker
+from felice.broker.acls import Acl, Pattern
+from felice.broker.authorization import Operation, Resource
 from felice.errors import ConfigError, ErrorCode, FeliceError
 from felice.wire.frames import encode_request
 from felice.wire.messages.fetch import FetchRequest
@@ -271,6 +273,20 @@ def test_stale_metadata_knows_no_topic_that_was_created_anew(broker: Broker, ask
         assert (found.error_code, found.name, found.topic_id, len(found.partitions)) == (0, "letters", before, 1)
     assert (by_new_id.error_code, by_new_id.topic_id) == (ErrorCode.UNKNOWN_TOPIC_ID, now)
     assert not by_new_id.partitions
+
+
+def test_stale_metadata_shows_nobody_what_is_not_for_them() -> None:
+    """Access control entries count as they are now, and have no part in the picture."""
+    settings = {"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer"}
+    with Broker({"letters": 1, "cards": 1}, configs=settings) as broker:
+        broker.faults.stale_metadata()
+        allowed = Acl(Resource.TOPIC, "letters", Pattern.LITERAL, "User:*", "*", Operation.DESCRIBE, 3)
+        broker._run(lambda: broker._cluster.acls.add(allowed))
+        with Asker(broker.bootstrap_servers, "test") as asker:
+            (letters,) = asker.ask(METADATA, 9).topics
+            assert (letters.name, letters.error_code, len(letters.partitions)) == ("letters", 0, 1)
+            (cards,) = asker.ask(MetadataRequest(topics=[MetadataRequest.Topic(name="cards")]), 9).topics
+            assert (cards.error_code, cards.partitions) == (ErrorCode.TOPIC_AUTHORIZATION_FAILED, [])
 
 
 def test_a_full_disk_refuses_records_until_there_is_room(broker: Broker, asker: Asker) -> None:

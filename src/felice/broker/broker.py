@@ -388,7 +388,9 @@ class Broker(Inspection, Steering):
         header = RequestHeader(request.api_key, request.max_version, 0, None, 0)
         assert self._thread is not None
         node = next(iter(self._cluster.nodes.values()))
-        return Picture(HANDLER.handle(Call(self._cluster, node, header, request, self._thread.loop), request))
+        call = Call(self._cluster, node, header, request, self._thread.loop)
+        call.guard = None
+        return Picture(HANDLER.handle(call, request))
 
     def _obey_faults(self, node: int | None, may_be_gone: bool = False) -> None:
         """Have one node, or all, be frozen and refuse connections, or not, as faults say."""

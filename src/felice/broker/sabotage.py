@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.connection import Answer, Connection, Last, Muted, Pieces, Then
 from felice.broker.faults import Action, Fault, removal
 from felice.errors import ErrorCode
@@ -45,10 +46,14 @@ class Picture:
         response.controller_id = self._controller
         asked: Any = call.request
         if asked.topics is None or (call.version == 0 and not asked.topics):
-            response.topics = list(self._names.values())
+            response.topics = [
+                topic for name, topic in self._names.items() if call.may(Operation.DESCRIBE, Resource.TOPIC, name)
+            ]
             return
         by_id = any(topic.topic_id != ZERO_UUID for topic in asked.topics)
         for topic in response.topics:
+            if topic.error_code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+                continue
             known = self._ids.get(topic.topic_id) if by_id else self._names.get(topic.name)
             if known is not None:
                 topic.name, topic.topic_id, topic.is_internal = known.name, known.topic_id, known.is_internal
