@@ -63,6 +63,9 @@ def main(names: Sequence[str], broker: str, words: Sequence[str], quick: bool, o
             continue
         for contestant in contestants:
             outcomes = _run(suite, contestant, order)
+            if quick and (again := tuple(each.case for each in outcomes if each.state is State.FAILED)):
+                # Clients have time-outs of their own, which a busy machine can run into: such a case passes now.
+                outcomes = _run(suite, contestant, Order(again, quick))
             failed += tally(outcomes)[State.FAILED]
             if not quick:
                 report = Report.load(suite.name, contestant.name)
