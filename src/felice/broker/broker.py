@@ -168,11 +168,7 @@ class Broker(Inspection, Steering):
         thread, self._thread = self._thread, None
         if thread is not None:
             self._ended = True
-            try:
-                if thread.alive:
-                    thread.run(self._close)
-            finally:
-                thread.close()
+            thread.close(self._close)
 
     def __enter__(self) -> Self:
         """Start it."""

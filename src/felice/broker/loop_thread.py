@@ -51,12 +51,15 @@ class LoopThread:
         self.loop.call_soon_threadsafe(call)
         return result.result(PATIENCE)
 
-    def close(self) -> None:
-        """End the loop and the thread; what is still pending is cancelled."""
+    def close(self, last: Callable[[], None]) -> None:
+        """Call `last` on the loop, then end it and the thread; what is still pending is cancelled."""
         if not self.alive:
             return  # After a fork the loop's selector and self-pipe are the parent's: nothing here may touch them.
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(PATIENCE)
+        try:
+            self.run(last)
+        finally:
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         """Be the thread."""

@@ -134,11 +134,7 @@ class FaultProxy:
         """Close all ports and connections. Closing twice does nothing."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            try:
-                if thread.alive:
-                    thread.run(self._close)
-            finally:
-                thread.close()
+            thread.close(self._close)
 
     def __enter__(self) -> Self:
         """Start it."""
