@@ -201,7 +201,7 @@ def _check_records(view: memoryview, header: BatchHeader, settings: Settings, no
     after = settings.number("message.timestamp.after.max.ms")
     if (
         last_delta != header.last_offset_delta
-        or "compact" in settings["cleanup.policy"]  # type: ignore[operator]
+        or "compact" in settings.parts("cleanup.policy")
         or (now is not None and (largest > now + after or before != NO_LIMIT))
         or header.timestamp_type is TimestampType.LOG_APPEND
     ):
@@ -211,7 +211,7 @@ def _check_records(view: memoryview, header: BatchHeader, settings: Settings, no
 
 def _check_each(view: memoryview, header: BatchHeader, settings: Settings, times: range | None) -> None:
     """Refuse the batch if any record is wrong, and name those that are (KIP-467)."""
-    compacted = "compact" in settings["cleanup.policy"]  # type: ignore[operator]
+    compacted = "compact" in settings.parts("cleanup.policy")
     stamped = header.timestamp_type is TimestampType.LOG_APPEND
     # As the producer set them: in a batch that claims to be stamped on append the reader would not see them.
     plain = _with_attributes(view, header.attributes & ~LOG_APPEND_BIT) if stamped else view

@@ -191,6 +191,12 @@ class Settings:
         """Return the value of a key that is true or false."""
         return self[name] is True
 
+    def parts(self, name: str) -> tuple[str, ...]:
+        """Return the value of a key that holds a list."""
+        value = self[name]
+        assert isinstance(value, tuple), name
+        return value
+
     @staticmethod
     def table(settings: Iterable[Setting]) -> Mapping[str, Setting]:
         """Return settings by name, in the order of the names."""

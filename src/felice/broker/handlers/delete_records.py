@@ -36,8 +36,7 @@ def _delete(call: Call, topic: str, index: int, offset: int) -> Result:
     """Delete the first records of one partition."""
     try:
         partition = call.led_partition(topic, index, Operation.DELETE)
-        policy = call.cluster.topic(topic).settings["cleanup.policy"]
-        if "delete" not in policy:  # type: ignore[operator]
+        if "delete" not in call.cluster.topic(topic).settings.parts("cleanup.policy"):
             raise Refused(ErrorCode.POLICY_VIOLATION, "the topic's cleanup.policy deletes nothing")
         wanted = partition.high_watermark if offset == HIGH_WATERMARK else offset
         if not 0 <= wanted <= partition.high_watermark:
