@@ -1,18 +1,15 @@
 """Subscriptions to clients' metrics (KIP-714): kept and described; clients hear of none, as nobody collects them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from felice.broker.configs.entries import Entry, Synonym
-from felice.broker.configs.resource import Resource
+from felice.broker.configs.resource import NamedResource
 from felice.broker.refusal import Refused
 from felice.broker.setting import Settings, Source, as_text
 from felice.broker.setting_tables import CLIENT_METRICS_SETTINGS
 from felice.errors import ErrorCode
-
-if TYPE_CHECKING:
-    from felice.broker.cluster import Cluster
 
 __all__ = ["ClientMetricsConfigs"]
 
@@ -25,29 +22,17 @@ PROPERTIES: Final = frozenset({
 """What clients can be told apart by."""
 
 
-class ClientMetricsConfigs(Resource):
+class ClientMetricsConfigs(NamedResource):
     """Subscriptions by their names."""
 
     known = CLIENT_METRICS_SETTINGS
     lists_grow = False
-
-    def __init__(self, cluster: "Cluster") -> None:
-        super().__init__(cluster)
-        self._texts: dict[str, dict[str, str]] = {}
-
-    def names(self) -> Iterable[str]:
-        """Give the subscriptions that there are."""
-        return self._texts
 
     def claim(self, name: str, node_id: int, *, described: bool) -> str:
         """Refuse the name that no subscription has."""
         if not name:
             raise Refused(ErrorCode.INVALID_REQUEST, "a subscription to clients' metrics needs a name")
         return name
-
-    def texts(self, name: str) -> Mapping[str, str]:
-        """Return what is set of a subscription."""
-        return self._texts.get(name, {})
 
     def check(self, name: str, texts: Mapping[str, str]) -> None:
         """Refuse keys that there are not, and values that cannot be."""
@@ -59,20 +44,12 @@ class ClientMetricsConfigs(Resource):
                     CLIENT_METRICS_SETTINGS[key].parse(text)
                 except Refused as refused:
                     raise Refused(ErrorCode.INVALID_REQUEST, refused.message) from None
-        matches = Settings(CLIENT_METRICS_SETTINGS, texts)["match"]
-        for match in matches if isinstance(matches, tuple) else ():
+        for match in Settings(CLIENT_METRICS_SETTINGS, texts).parts("match"):
             _check_match(match)
-
-    def keep(self, name: str, texts: Mapping[str, str]) -> None:
-        """Set it; a subscription of which nothing is set is forgotten."""
-        if texts:
-            self._texts[name] = dict(texts)
-        else:
-            self._texts.pop(name, None)
 
     def entries(self, name: str, node_id: int) -> Iterator[Entry]:
         """Describe a subscription."""
-        texts = self._texts.get(name, {})
+        texts = self.texts(name)
         settings = Settings(CLIENT_METRICS_SETTINGS, texts)
         for setting in CLIENT_METRICS_SETTINGS.values():
             text = as_text(settings[setting.name])

@@ -1,48 +1,32 @@
 """Configurations of groups, whether or not there is such a group (KIP-848, KIP-932, KIP-1071)."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from felice.broker.configs.entries import Entry, Synonym, synonyms
 from felice.broker.configs.inheritance import inherited
-from felice.broker.configs.resource import Resource
+from felice.broker.configs.resource import NamedResource
 from felice.broker.refusal import Refused
 from felice.broker.setting import Settings, Source, as_text
 from felice.broker.setting_tables import BROKER_SETTINGS, GROUP_SETTINGS
 from felice.errors import ErrorCode
 
-if TYPE_CHECKING:
-    from felice.broker.cluster import Cluster
-
 __all__ = ["GroupConfigs"]
 
 
-class GroupConfigs(Resource):
+class GroupConfigs(NamedResource):
     """Groups by their IDs."""
 
     known = GROUP_SETTINGS
 
-    def __init__(self, cluster: "Cluster") -> None:
-        super().__init__(cluster)
-        self._texts: dict[str, dict[str, str]] = {}
-
     def settings(self, group_id: str) -> Settings:
         """Return the settings that count for a group."""
-        return self._settings(self._texts.get(group_id, {}))
-
-    def names(self) -> Iterable[str]:
-        """Give the groups of which something is set."""
-        return self._texts
+        return self._settings(self.texts(group_id))
 
     def claim(self, name: str, node_id: int, *, described: bool) -> str:
         """Refuse the name that no group has."""
         if not name:
             raise Refused(ErrorCode.INVALID_REQUEST, "groups have no configurations that stand for all of them")
         return name
-
-    def texts(self, name: str) -> Mapping[str, str]:
-        """Return what is set of a group."""
-        return self._texts.get(name, {})
 
     def check(self, name: str, texts: Mapping[str, str]) -> None:
         """Refuse what is outside the limits that the broker sets to groups."""
@@ -60,16 +44,9 @@ class GroupConfigs(Resource):
             if settings.number(session) <= settings.number(heartbeat):
                 raise Refused(ErrorCode.INVALID_CONFIG, f"{session} must be above {heartbeat}")
 
-    def keep(self, name: str, texts: Mapping[str, str]) -> None:
-        """Set it; a group of which nothing is set is forgotten."""
-        if texts:
-            self._texts[name] = dict(texts)
-        else:
-            self._texts.pop(name, None)
-
     def entries(self, name: str, node_id: int) -> Iterator[Entry]:
         """Describe a group's settings over the broker's."""
-        texts, settings = self._texts.get(name, {}), self.settings(name)
+        texts, settings = self.texts(name), self.settings(name)
         layers = self.cluster.configs.brokers.layers(node_id)
         for setting in GROUP_SETTINGS.values():
             places = []

@@ -12,7 +12,7 @@ from felice.broker.setting import Setting
 if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
 
-__all__ = ["Resource", "ResourceType", "guarded"]
+__all__ = ["NamedResource", "Resource", "ResourceType", "guarded"]
 
 
 class ResourceType(IntEnum):
@@ -74,3 +74,26 @@ class Resource(ABC):
     def defaults(self) -> Mapping[str, str]:
         """Return what stands where nothing is set, besides the keys' own defaults."""
         return {}
+
+
+class NamedResource(Resource):
+    """A type of resource that is there by having something set, under any name."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        super().__init__(cluster)
+        self._texts: dict[str, dict[str, str]] = {}
+
+    def names(self) -> Iterable[str]:
+        """Give those of which something is set."""
+        return self._texts
+
+    def texts(self, name: str) -> Mapping[str, str]:
+        """Return what is set of one."""
+        return self._texts.get(name, {})
+
+    def keep(self, name: str, texts: Mapping[str, str]) -> None:
+        """Set these texts; one of which nothing is set is forgotten."""
+        if texts:
+            self._texts[name] = dict(texts)
+        else:
+            self._texts.pop(name, None)
