@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
     from felice.broker.topics import Topic
 
-__all__ = ["OFFSETS_TOPIC", "Coordination", "Kind", "java_hash"]
+__all__ = ["OFFSETS_TOPIC", "TRANSACTIONS_TOPIC", "Coordination", "Kind", "java_hash"]
 
 OFFSETS_TOPIC = "__consumer_offsets"
+TRANSACTIONS_TOPIC = "__transaction_state"
 
 Moved = Callable[[int], object]
 """Is told the index of a partition whose coordinator is another node now, or none."""
@@ -49,7 +50,7 @@ HOMES = {
         "offsets.topic.segment.bytes",
     ),
     Kind.TRANSACTION: _Home(
-        "__transaction_state",
+        TRANSACTIONS_TOPIC,
         "transaction.state.log.num.partitions",
         "transaction.state.log.replication.factor",
         "transaction.state.log.segment.bytes",

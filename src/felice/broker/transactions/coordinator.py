@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from felice.broker import journal
 from felice.broker.clock import Timer
-from felice.broker.coordination import Kind
+from felice.broker.coordination import TRANSACTIONS_TOPIC, Kind
+from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER
 from felice.broker.refusal import Refused
+from felice.broker.topics import Topic
 from felice.broker.transactions import state_log
 from felice.broker.transactions.markers import Ending
 from felice.broker.transactions.transaction import Identity, Partitions, State, Transaction
@@ -41,10 +43,13 @@ class Transactions:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._known: dict[str, Transaction] = {}
+        self._logs: dict[int, PartitionLog] = {}
+        """The logs that were written to last, by their partitions."""
         self._timeouts: dict[str, Timer] = {}
         self._endings: dict[str, Ending] = {}
         self._expiry: Timer | None = None
         cluster.coordination.when_moved(Kind.TRANSACTION, self._moved)
+        cluster.when_deleted(self._topic_deleted)
 
     def __iter__(self) -> Iterator[Transaction]:
         """Give all of them, in the order in which they came."""
@@ -95,9 +100,7 @@ class Transactions:
         if transaction.add(partitions, identity, version, self._now()):
             self._save(transaction)
             if begins:
-                self._timeouts[transactional_id] = self._cluster.clock.call_later(
-                    transaction.timeout_ms / 1000, self._timed_out, transaction
-                )
+                self._wait_for_timeout(transaction)
 
     def verified(self, transactional_id: str, identity: Identity) -> Transaction:
         """Return the transaction that a producer writes in, so that its partitions can be looked at (KIP-890)."""
@@ -133,6 +136,10 @@ class Transactions:
         if timer is not None:
             timer.cancel()
         self._save(transaction)
+        self._mark(transaction)
+
+    def _mark(self, transaction: Transaction) -> None:
+        """Write the markers."""
         ending = self._endings[transaction.id] = Ending(
             self._cluster, transaction, lambda: self._completed(transaction)
         )
@@ -144,6 +151,13 @@ class Transactions:
         transaction.complete(self._now())
         self._save(transaction)
 
+    def _wait_for_timeout(self, transaction: Transaction) -> None:
+        """Look after an open transaction when its time is over."""
+        left = transaction.started_ms + transaction.timeout_ms - self._now()
+        self._timeouts[transaction.id] = self._cluster.clock.call_later(
+            max(left, 0) / 1000, self._timed_out, transaction
+        )
+
     def _timed_out(self, transaction: Transaction) -> None:
         """Abort a transaction that is open for too long, unless nobody coordinates it now."""
         if self._led(transaction):
@@ -151,10 +165,15 @@ class Transactions:
             self._finish(transaction)
 
     def _moved(self, index: int) -> None:
-        """Go on with what waited for a coordinator."""
+        """Go on with what waited for a coordinator; where the log was cut, with what it says now."""
+        home = self._cluster.coordination.partitions(Kind.TRANSACTION)[index]
+        if home.leader == NO_LEADER:
+            return
+        if self._logs.setdefault(index, home.log) is not home.log:
+            self._read(index, home.log)
+            return
         for transactional_id in (*self._endings, *self._timeouts):
-            home = self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id)
-            if home.index != index or home.leader == NO_LEADER:
+            if self._index(transactional_id) != index:
                 continue
             ending = self._endings.get(transactional_id)
             timeout = self._timeouts.get(transactional_id)
@@ -163,7 +182,43 @@ class Transactions:
             elif timeout is not None and timeout.due <= self._cluster.clock.monotonic():
                 self._timed_out(self._known[transactional_id])
 
+    def _read(self, index: int, log: PartitionLog) -> None:
+        """Know of a partition's transactions what its log says, and nothing else; markers may be written again."""
+        for transaction in self:
+            if self._index(transaction.id) == index:
+                self._forget(transaction.id)
+        self._logs[index] = log
+        for transaction in state_log.read(log):
+            self._known[transaction.id] = transaction
+            if transaction.state is State.ONGOING:
+                self._wait_for_timeout(transaction)
+            elif transaction.is_prepared:
+                self._mark(transaction)
+        if self._expiry is None:
+            self._wait_for_expiry()
+
+    def _index(self, transactional_id: str) -> int:
+        """Return which partition of `__transaction_state` keeps a transaction."""
+        return self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id).index
+
     # --- what is forgotten ---
+
+    def _forget(self, transactional_id: str) -> None:
+        """Know nothing of a transactional ID any more."""
+        del self._known[transactional_id]
+        timer = self._timeouts.pop(transactional_id, None)
+        if timer is not None:
+            timer.cancel()
+        ending = self._endings.pop(transactional_id, None)
+        if ending is not None:
+            ending.stop()
+
+    def _topic_deleted(self, topic: Topic) -> None:
+        """Forget all transactions with the topic in which they are kept."""
+        if topic.name == TRANSACTIONS_TOPIC:
+            for transaction in self:
+                self._forget(transaction.id)
+            self._logs.clear()
 
     def _wait_for_expiry(self) -> None:
         """Look when the first of those that nobody uses is due to be forgotten."""
@@ -198,7 +253,9 @@ class Transactions:
 
     def _write(self, transactional_id: str, record: state_log.Record) -> None:
         """Append a record to `__transaction_state`."""
-        journal.write(self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id), [record], self._now())
+        home = self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id)
+        self._logs[home.index] = home.log
+        journal.write(home, [record], self._now())
 
     def _led(self, transaction: Transaction) -> bool:
         """Tell whether a node coordinates it."""

@@ -1,9 +1,13 @@
 """How transactions stand in `__transaction_state`, at the versions that Kafka 4.3 writes."""
 
+from collections.abc import Iterable
+
+from felice.broker.log import PartitionLog
 from felice.broker.transactions.transaction import State, Transaction
 from felice.wire.messages.transaction_log import TransactionLogKey, TransactionLogValue
+from felice.wire.records import read_records
 
-__all__ = ["Record", "record", "tombstone"]
+__all__ = ["Record", "read", "record", "tombstone"]
 
 VERSION = 1
 """With the fields of KIP-890, as the feature `transaction.version` has them from level 1 on."""
@@ -38,6 +42,38 @@ def record(transaction: Transaction) -> Record:
 def tombstone(transactional_id: str) -> Record:
     """Return the record that forgets a transactional ID."""
     return _key(transactional_id), None
+
+
+def read(log: PartitionLog) -> Iterable[Transaction]:
+    """Return the transactions of which a log tells, as they were written down last."""
+    known: dict[str, Transaction] = {}
+    for batch in log.batches():
+        for each in read_records(batch, check_crc=False):
+            transactional_id = TransactionLogKey.unpack(each.key or b"").transactional_id
+            if each.value is None:
+                known.pop(transactional_id, None)
+            else:
+                known[transactional_id] = _transaction(transactional_id, TransactionLogValue.unpack(each.value))
+    return known.values()
+
+
+def _transaction(transactional_id: str, value: TransactionLogValue) -> Transaction:
+    """Return a transaction as its record says. As in Kafka the epoch before the present one is known no more."""
+    made = Transaction(transactional_id, value.producer_id)
+    made.previous_producer_id = value.previous_producer_id
+    made.next_producer_id = value.next_producer_id
+    made.epoch = value.producer_epoch
+    made.timeout_ms = value.transaction_timeout_ms
+    made.state = State(value.transaction_status)
+    made.partitions = {
+        (taking_part.topic, index)
+        for taking_part in value.transaction_partitions or ()
+        for index in taking_part.partition_ids
+    }
+    made.started_ms = value.transaction_start_timestamp_ms
+    made.updated_ms = value.transaction_last_update_timestamp_ms
+    made.version = value.client_transaction_version
+    return made
 
 
 def _key(transactional_id: str) -> bytes:
