@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from felice.broker.groups.groups import Groups
     from felice.broker.quotas import Quotas
     from felice.broker.scram_users import ScramUsers
+    from felice.broker.shares.state import ShareState
     from felice.broker.transactions.coordinator import Transactions
 
 __all__ = ["DEFAULT", "Cluster", "Plan"]
@@ -128,6 +129,13 @@ class Cluster:
         from felice.broker.transactions.coordinator import Transactions
 
         return Transactions(self)
+
+    @cached_property
+    def share_state(self) -> "ShareState":
+        """How far share groups have come. What it needs is loaded when it is first asked for."""
+        from felice.broker.shares.state import ShareState
+
+        return ShareState(self)
 
     # --- nodes ---
 
