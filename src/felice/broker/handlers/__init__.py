@@ -69,6 +69,11 @@ _MODULES = {
     72: "push_telemetry",
     74: "list_config_resources",
     75: "describe_topic_partitions",
+    83: "initialize_share_group_state",
+    84: "read_share_group_state",
+    85: "write_share_group_state",
+    86: "delete_share_group_state",
+    87: "read_share_group_state_summary",
 }
 
 

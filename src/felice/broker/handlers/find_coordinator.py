@@ -18,7 +18,7 @@ NOBODY = -1
 
 Coordinator: TypeAlias = FindCoordinatorResponse.Coordinator
 
-_share_key = re.compile(r".+:[A-Za-z0-9_-]{22}:\d+\Z")
+_share_key = re.compile(r".*\S.*:[A-Za-z0-9_-]{22}:([+-]?0*[0-9]{1,10})\Z", re.DOTALL)
 
 
 def _handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
@@ -48,7 +48,7 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
             raise Refused(REFUSALS[resource])
         if resource is None and call.version >= SHARE_FROM:
             call.authorize(Operation.CLUSTER_ACTION, Resource.CLUSTER)
-        if key_type == Kind.SHARE and (call.version < SHARE_FROM or not _share_key.match(key)):
+        if key_type == Kind.SHARE and (call.version < SHARE_FROM or not _is_share_key(key)):
             raise Refused(ErrorCode.INVALID_REQUEST)
         node = call.cluster.nodes.get(call.cluster.coordination.node_id(Kind(key_type), key))
         if node is None:
@@ -58,6 +58,12 @@ def _find(call: Call, key_type: int, key: str) -> Coordinator:
             key=key, node_id=NOBODY, port=NOBODY, error_code=refused.code, error_message=refused.message or ""
         )
     return Coordinator(key=key, node_id=node.id, host=node.host, port=node.port, error_message="")
+
+
+def _is_share_key(key: str) -> bool:
+    """Tell whether a key is that of a share group's partition: group, topic ID and a number of 32 bits."""
+    found = _share_key.match(key)
+    return found is not None and -(1 << 31) <= int(found[1]) < 1 << 31
 
 
 HANDLER = Handler(_handle, no_partitions)

@@ -47,11 +47,6 @@ class ShareState:
         cluster.coordination.when_moved(Kind.SHARE, self._moved)
         cluster.when_deleted(self._topic_deleted)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._known.clear()
-        self._logs.clear()
-
     # --- what brokers ask ---
 
     def initialize(self, group_id: str, topic_id: bytes, index: int, state_epoch: int, start_offset: int) -> None:
