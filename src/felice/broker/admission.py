@@ -107,9 +107,7 @@ def admit(
         or settings["compression.type"] != "producer"
     ):
         batch = _rewritten(view, header, settings, max_timestamp, stamps)
-    offset = partition.log.append(
-        batch, count=header.count, leader_epoch=partition.leader_epoch, max_timestamp=max_timestamp
-    )
+    offset = partition.append(batch, count=header.count, max_timestamp=max_timestamp, now=now)
     if header.producer_id != NO_PRODUCER:
         partition.producers.remember(
             header.producer_id,

@@ -35,7 +35,7 @@ def write(
         base_sequence=NO_SEQUENCE if writer is None else 0,
         transactional=writer is not None,
     )
-    offset = partition.log.append(batch, count=builder.count, leader_epoch=partition.leader_epoch, max_timestamp=now)
+    offset = partition.append(batch, count=builder.count, max_timestamp=now, now=now)
     if writer is not None:
         appended = Appended(0, builder.count - 1, offset, now)
         partition.producers.remember(producer_id, epoch, appended, transactional=True, heard_ms=now)

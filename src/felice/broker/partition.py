@@ -18,6 +18,7 @@ from felice.broker.log import PartitionLog
 from felice.broker.producers import Producers
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
+from felice.wire.schema.message import Buffer
 
 if TYPE_CHECKING:
     from felice.broker.topics import Topic
@@ -50,6 +51,7 @@ class Partition:
     __slots__ = (
         "adding", "behind", "eligible", "epochs", "high_watermark", "in_sync", "index", "last_known", "leader",
         "leader_epoch", "log", "now_ms", "paused", "producers", "removing", "replicas", "topic", "watchers",
+        "when_moved",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +81,8 @@ class Partition:
         self.epochs = LeaderEpochs()
         self.producers = Producers()
         self.watchers: set[Watcher] = set()
+        self.when_moved: Callable[[Partition], object] | None = None
+        """Called when the high watermark moves, once."""
 
     @property
     def last_stable_offset(self) -> int:
@@ -100,6 +104,27 @@ class Partition:
         """Return the offset behind the last record that a replica has."""
         copy = self.behind.get(node_id)
         return self.log.end_offset if copy is None else copy.end
+
+    # --- records ---
+
+    def append(self, batch: Buffer, *, count: int, max_timestamp: int, now: int) -> int:
+        """Append a batch of `count` offsets at the time `now`; return the first one's offset.
+
+        It begins another segment where the topic's settings say so. Nobody hears of it before `announce_growth`.
+        """
+        log, topic = self.log, self.topic
+        if (
+            topic is not None
+            and log.segments
+            and log.segments[-1].is_done(len(batch), max_timestamp, now, topic.settings)
+        ):
+            log.roll(now)
+        return log.append(batch, count=count, leader_epoch=self.leader_epoch, max_timestamp=max_timestamp, now=now)
+
+    def delete_before(self, offset: int) -> None:
+        """Move the start of the log up to `offset`."""
+        self.log.delete_before(offset)
+        self.epochs.advance(self.log.start_offset)
 
     # --- leaders ---
 
@@ -375,4 +400,7 @@ class Partition:
         moved = end > self.high_watermark
         if moved:
             self.high_watermark = end
+            if self.when_moved is not None:
+                when_moved, self.when_moved = self.when_moved, None
+                when_moved(self)
         return moved

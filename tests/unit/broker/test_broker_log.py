@@ -6,7 +6,8 @@ from bisect import bisect_right
 import pytest
 
 from asking import batch
-from felice.broker.log import FIRST_SEGMENT, PartitionLog
+from felice.broker.block import FIRST_BLOCK
+from felice.broker.log import PartitionLog
 from felice.wire.records import read_header, read_records, split
 
 EVERYTHING = 1 << 40
@@ -103,7 +104,7 @@ def test_deleting_moves_the_start_and_frees_memory() -> None:
 def test_a_batch_larger_than_any_segment_fits() -> None:
     """Size is not the log's concern."""
     log = PartitionLog()
-    append(log, b"x" * (20 * FIRST_SEGMENT))
+    append(log, b"x" * (20 * FIRST_BLOCK))
     append(log, b"y")
     assert read(log, 1) == bytes(list(log.batches())[1])
 

@@ -41,8 +41,7 @@ def _delete(call: Call, topic: str, index: int, offset: int) -> Result:
         wanted = partition.high_watermark if offset == HIGH_WATERMARK else offset
         if not 0 <= wanted <= partition.high_watermark:
             raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
-        partition.log.delete_before(wanted)
-        partition.epochs.advance(partition.log.start_offset)
+        partition.delete_before(wanted)
     except Refused as refused:
         return Result(partition_index=index, low_watermark=NO_WATERMARK, error_code=refused.code)
     return Result(partition_index=index, low_watermark=partition.log.start_offset)

@@ -36,7 +36,7 @@ def mark(
         timestamp_ms=now,
     )
     high_watermark = partition.high_watermark
-    offset = partition.log.append(batch, count=1, leader_epoch=partition.leader_epoch, max_timestamp=now)
+    offset = partition.append(batch, count=1, max_timestamp=now, now=now)
     partition.producers.end(
         *identity,
         coordinator_epoch,
