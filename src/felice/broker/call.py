@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from felice.broker.authorization import CLUSTER_NAME, EVERY_BIT, REFUSALS, SUPPORTED, Operation, Resource
 from felice.broker.cluster import Cluster
@@ -16,6 +16,9 @@ from felice.wire.frames import RequestHeader
 from felice.wire.messages.registry import API_NAMES
 from felice.wire.schema import Request, Response
 
+if TYPE_CHECKING:
+    from felice.broker.connection import Connection
+
 __all__ = ["COORDINATED", "Call", "Handler", "no_partitions"]
 
 
@@ -27,7 +30,8 @@ class Call:
     """A request to a node, and the faults that hit it."""
 
     __slots__ = (
-        "api", "client_host", "client_id", "cluster", "faults", "guard", "header", "loop", "node", "request", "version",
+        "api", "client_host", "client_id", "cluster", "connection", "faults", "guard", "header", "loop", "node", "request",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +42,7 @@ class Call:
         request: Request[Any],
         loop: asyncio.AbstractEventLoop,
         client_host: str = "",
+        connection: "Connection | None" = None,
     ) -> None:
         self.cluster = cluster
         self.node = node
@@ -49,6 +54,8 @@ class Call:
         self.loop = loop
         self.client_host = client_host
         """The client's address, without its port."""
+        self.connection = connection
+        """What it came through, where a session has to end with that."""
         self.faults: tuple[Fault, ...] = ()
         self.guard = cluster.authorizer
         """Says whether it may be done what is asked, or None where everything may."""
@@ -93,6 +100,32 @@ class Call:
         if self.guard is not None and operation is not None:
             self.authorize(operation, COORDINATED[kind], key)
         self.cluster.coordination.check(kind, key, self.node.id)
+
+    def when_written(
+        self, kind: Kind, key: str, response: Response, refused: Callable[[ErrorCode], Response]
+    ) -> "Response | asyncio.Future[Any]":
+        """Return a coordinator's answer, as soon as all replicas in sync have what is written of groups or the like.
+
+        While one of them lags that is a future. It gives another answer, by the code with which it is `refused`, where
+        they do not have it in time, or another node coordinates meanwhile.
+        """
+        home = self.cluster.coordination.partition(kind, key)
+        if home.high_watermark >= home.log.end_offset:
+            return response
+        from felice.broker.confirmation import COORDINATORS, Confirmation, Outcome, Unconfirmed
+
+        outcome = Outcome()
+
+        def finish() -> Response:
+            code = COORDINATORS[ErrorCode(outcome.error_code)]
+            return refused(code) if code else response
+
+        waiting = Unconfirmed(home, home.log.end_offset, outcome)
+        clock = self.cluster.clock
+        seconds = self.cluster.settings.number("offsets.commit.timeout.ms") / 1000
+        return Confirmation(
+            self.loop, self.node.id, [waiting], seconds, finish, call_later=clock.call_later
+        ).future
 
     def may(self, operation: Operation, kind: Resource, name: str = CLUSTER_NAME) -> bool:
         """Tell whether the client may do something with a resource."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from felice.broker.groups.groups import Groups
     from felice.broker.quotas import Quotas
     from felice.broker.scram_users import ScramUsers
+    from felice.broker.shares.leaders import ShareLeaders
     from felice.broker.shares.state import ShareState
     from felice.broker.transactions.coordinator import Transactions
 
@@ -131,6 +132,13 @@ class Cluster:
         return Transactions(self)
 
     @cached_property
+    def share_leaders(self) -> "ShareLeaders":
+        """Which partitions are handed out to share groups. What it needs is loaded when it is first asked for."""
+        from felice.broker.shares.leaders import ShareLeaders
+
+        return ShareLeaders(self)
+
+    @cached_property
     def share_state(self) -> "ShareState":
         """How far share groups have come. What it needs is loaded when it is first asked for."""
         from felice.broker.shares.state import ShareState
@@ -172,6 +180,8 @@ class Cluster:
         """Count a node out: others take over what it led, where they can."""
         node.up, node.killed = False, killed
         node.sessions.clear()
+        if "share_leaders" in self.__dict__:
+            self.share_leaders.node_stopped(node)
         self._for_all_partitions(lambda partition, alive: partition.node_stopped(node.id, alive))
 
     def node_removed(self, node: Node) -> None:

@@ -108,6 +108,8 @@ class Connection:
         self.closed = False
         self.client_id: str | None = None
         """What the client calls itself, once it has said so."""
+        self.farewell: Callable[[], object] | None = None
+        """Is called when the connection has closed."""
         host, port = sock.getpeername()[:2] if sock.family != socket.AF_UNIX else ("", 0)
         self.host = host
         self.peer = f"{host}:{port}"
@@ -152,6 +154,8 @@ class Connection:
         if self._muted is not None:
             self._muted.cancel()
         self._forget(self)
+        if self.farewell is not None:
+            self.farewell()
 
     # --- in ---
 

@@ -58,7 +58,7 @@ class Dispatcher:
             request = decode_request(frame, header)
         except WireError as error:
             raise Hangup(f"its bytes make no sense: {error}") from error
-        call = Call(self.cluster, self._node, header, request, self._loop, connection.host)
+        call = Call(self.cluster, self._node, header, request, self._loop, connection.host, connection)
         connection.client_id = header.client_id
         seen = note(self._requests, call, frame)
         if _log.isEnabledFor(logging.DEBUG):
