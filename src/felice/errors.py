@@ -19,6 +19,7 @@
     ├── UnsupportedVersion     no version of a request that both sides speak
     ├── PartitionError         reading one partition cannot go on
     │   ├── OffsetReset        the position is not in the log, or the topic is another one now
+    │   │   └── LogTruncated   the log was cut off below the position: records that were read are lost
     │   └── DeserializeError   a deserializer refused a key or a value
     ├── DeliveryError          records that were not delivered: from a delivery, `flush` or `close`
     └── BrokerError            a broker's error code; `code`, `name`
@@ -46,6 +47,7 @@ __all__ = [
     "ErrorCode",
     "FeliceError",
     "ForkedError",
+    "LogTruncated",
     "NetworkError",
     "OffsetReset",
     "PartitionError",
@@ -202,6 +204,30 @@ class PartitionError(FeliceError):
 
 class OffsetReset(PartitionError):
     """The position is outside the log, or the topic was deleted and created anew, and the policy is `error`."""
+
+
+class LogTruncated(OffsetReset):
+    """A log was cut off below the position (an unclean election, mostly), and the policy is `error`.
+
+    `divergent_offset` is the first offset at which the log is not what was read, and `divergent_epoch` the leader
+    epoch that goes up to there; both are -1 where the leader cannot tell. `next_offset` is where to seek to go on.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        topic: str,
+        partition: int,
+        offset: int,
+        next_offset: int = -1,
+        divergent_offset: int = -1,
+        divergent_epoch: int = -1,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, topic=topic, partition=partition, offset=offset, next_offset=next_offset, hint=hint)
+        self.divergent_offset = divergent_offset
+        self.divergent_epoch = divergent_epoch
 
 
 class DeserializeError(PartitionError):

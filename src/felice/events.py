@@ -157,7 +157,11 @@ class ProducerEpochBumped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionReset(Event):
-    """A consumer's position was outside the log and was moved by its policy."""
+    """A consumer's position was outside the log and was moved by its policy.
+
+    Where the log was cut off below the position, `divergent_offset` is where, and `divergent_epoch` the leader epoch
+    that goes up to there; otherwise, and where the leader cannot tell, both are -1.
+    """
 
     level = logging.WARNING
     topic: str
@@ -166,6 +170,8 @@ class PositionReset(Event):
     after: int
     policy: str
     reason: str
+    divergent_offset: int = -1
+    divergent_epoch: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from felice.consumer.room import SMALLEST_ASK, Room
 from felice.consumer.session import Want
 from felice.consumer.shelf import Chunk, Partition, Shelf
 from felice.consumer.source import Flight, Source
+from felice.consumer.trail import Mark
 from felice.consumer.verdicts import Verdict, judge
 from felice.errors import BrokerError, ClosedError, DeadlineExceeded, FeliceError, PartitionError
 from felice.events import EventBus, PartitionFailed
@@ -78,7 +79,7 @@ class Fetcher:
         self._room = Room(config, outbox)
         self.budget = self._room.budget
         self.lookup = Lookup(cluster, config, clock, random)
-        findings = Findings(self._begin, self._jump, self._again, self._fail)
+        findings = Findings(self._begin, self._jump, self._again, self._agreed, self._cut, self._fail)
         self.finder = Finder(self.lookup, config, clock, random, events, findings, self.spawn)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
@@ -105,6 +106,9 @@ class Fetcher:
         """Fetch a partition from where it is now: a replica that its leader named, or its leader."""
         view = self._cluster.metadata.leader(*partition.tp)
         node = view.leader if view is not None else -1
+        if view is not None and node >= 0 and partition.led != (node, view.leader_epoch):
+            partition.led = (node, view.leader_epoch)
+            self._doubt(partition)
         if partition.replica >= 0:
             brokers = self._cluster.metadata.brokers
             if self._clock.monotonic() < partition.replica_until and partition.replica in brokers:
@@ -149,9 +153,22 @@ class Fetcher:
         partition.retry_at = self._clock.monotonic() + pause
         self._loop.call_later(pause, self._poke, partition)
 
+    def _doubt(self, partition: Partition) -> None:
+        """Fetch nothing more of a partition until its leader's log is known to have what was read (KIP-320).
+
+        There is nothing to ask for where no epoch is known: after a seek, or before the first record.
+        """
+        partition.flight = None  # What is under way may be of the leader before.
+        partition.replica = -1  # So was this one's choice.
+        if partition.trail.latest >= 0 and partition.shelf is partition.adopted and not partition.halted:
+            partition.looking = True
+            self.finder.find_cut(partition)
+
     def recreated(self, partition: Partition) -> None:
         """Take it that the partition's topic was deleted and created anew (KIP-516): it is another topic now."""
         partition.flight = None  # what is under way is of the old one
+        partition.trail.clear()
+        partition.shelf.cut = None
         partition.high_watermark = partition.last_stable = partition.log_start = -1
         partition.replica = -1
         if partition.fetch_offset >= 0 and not partition.halted:
@@ -184,7 +201,11 @@ class Fetcher:
         shelf = partition.adopted
         partition.flight = None
         partition.halted = partition.looking = False
-        partition.fetched_epoch = -1
+        if old is not None and shelf.goes_on and shelf.offset <= partition.fetch_offset:
+            partition.trail.cut(shelf.offset)
+            partition.looking = self.finder.renew(partition, old)
+        else:
+            partition.trail.clear()
         partition.retry_at = 0.0
         partition.tries = 0
         partition.fetch_offset = shelf.offset
@@ -236,6 +257,7 @@ class Fetcher:
             partition.fetch_offset,
             view.leader_epoch if view is not None else -1,
             max(self._room.ask_bytes, partition.max_bytes),
+            partition.trail.latest,
         )
 
     # -- what comes of it -----------------------------------------------------------------------------------------
@@ -282,6 +304,10 @@ class Fetcher:
     ) -> None:
         """Take one partition's part of an answer."""
         match judge(data.error_code):
+            case Verdict.TAKE if data.diverging_epoch.epoch >= 0 and partition.replica != node_id:
+                self._doubt(partition)
+            case Verdict.TAKE if data.diverging_epoch.epoch >= 0:
+                self._leave_replica(partition)
             case Verdict.TAKE:
                 self._take_records(partition, shelf, want, data, frame)
                 return
@@ -303,7 +329,9 @@ class Fetcher:
             case Verdict.MOVED:
                 if partition.replica == node_id:
                     self._leave_replica(partition)
-                elif not self._follow_hint(partition, data, answer):
+                elif self._follow_hint(partition, data, answer):
+                    return  # There is nothing to wait for: each hint that is news tells of a higher epoch.
+                else:
                     said = BrokerError(data.error_code, f"fetching {partition.tp}")
                     self._cluster.request_refresh(str(said))
         self._poke_later(partition)
@@ -347,8 +375,8 @@ class Fetcher:
         if self._committed and data.aborted_transactions:
             aborted = [(each.producer_id, each.first_offset) for each in data.aborted_transactions]
         self.budget.hold(frame)
+        partition.trail.read(records[:whole], want.offset, epoch)
         partition.fetch_offset = following
-        partition.fetched_epoch = epoch
         partition.max_bytes = 0
         # What makes no sense is for the reader to find, in its turn; nothing behind it can be fetched.
         partition.halted = need < 0
@@ -397,10 +425,11 @@ class Fetcher:
     def _jump(self, partition: Partition, shelf: Shelf, offset: int) -> None:
         """Go on reading at an offset, after what is on the shelf."""
         if partition.shelf is shelf:
+            shelf.jumps += 1
             self._put(partition, Chunk(shelf, partition.fetch_offset, jump=offset))
             partition.looking = False
             partition.fetch_offset = offset
-            partition.fetched_epoch = -1
+            partition.trail.clear()
             self._poke(partition)
 
     def _again(self, partition: Partition, shelf: Shelf) -> None:
@@ -408,6 +437,20 @@ class Fetcher:
         if partition.shelf is shelf:
             partition.looking = False
             self._poke_later(partition)
+
+    def _agreed(self, partition: Partition, shelf: Shelf) -> None:
+        """Go on fetching: the leader's log has what was fetched."""
+        if partition.shelf is shelf:
+            shelf.cut = None
+            partition.looking = False
+            self._poke(partition)
+
+    def _cut(self, partition: Partition, shelf: Shelf, mark: Mark) -> None:
+        """Have the reader go back: what was fetched from a mark on is not in the log."""
+        if partition.shelf is shelf:
+            partition.looking = True  # until there is another shelf
+            shelf.cut = mark
+            self._outbox.announce(partition)
 
     def _fail(self, partition: Partition, shelf: Shelf, error: FeliceError) -> None:
         """Stop reading a partition; the reader learns why when it has read what is on the shelf."""

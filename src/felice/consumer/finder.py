@@ -1,5 +1,8 @@
 """Finds the offset of a partition that has none: where to begin, and where to go on when a position is lost.
 
+It also finds out whether a position is lost: whether the log of a new leader has what was read (KIP-320), as `trail`
+tells.
+
 Runs on the engine. What it finds it tells the fetcher; everything is tried again, with backoff, until it succeeds, the
 user seeks elsewhere, or an error says that trying does not help.
 """
@@ -7,18 +10,20 @@ user seeks elsewhere, or an error says that trying does not help.
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from enum import Enum, auto
 from random import Random
 from typing import Any, NamedTuple
 
 from felice.clock import Clock
 from felice.cluster.backoff import Backoff
 from felice.config import ConsumerConfig
-from felice.consumer.lookup import Found, Lookup
-from felice.consumer.resets import Plight, Reset, decide
+from felice.consumer.lookup import Answers, Lookup
+from felice.consumer.resets import Plight, decide, moved, refusal
 from felice.consumer.shelf import Partition, Shelf
 from felice.consumer.start import END, START
-from felice.errors import ClosedError, FeliceError, OffsetReset
-from felice.events import EventBus, PositionReset
+from felice.consumer.trail import UNKNOWN, Mark
+from felice.errors import ClosedError, FeliceError
+from felice.events import EventBus
 from felice.types import TopicPartition
 
 __all__ = ["Finder", "Findings"]
@@ -33,16 +38,31 @@ class Findings(NamedTuple):
     """`jump(partition, shelf, offset)`: reading goes on there, after what is on the shelf."""
     again: Callable[[Partition, Shelf], object]
     """`again(partition, shelf)`: the position was right after all."""
+    agreed: Callable[[Partition, Shelf], object]
+    """`agreed(partition, shelf)`: the leader's log has what was read."""
+    cut: Callable[[Partition, Shelf, Mark], object]
+    """`cut(partition, shelf, mark)`: the leader's log was cut off there; what was read from there on is not in it."""
     fail: Callable[[Partition, Shelf, FeliceError], object]
     """`fail(partition, shelf, error)`: there is none."""
 
 
-class Question(NamedTuple):
-    """A partition whose offset is to be found, for a shelf: where it begins, or where to go on if it is `lost`."""
+class Kind(Enum):
+    """What is to be found."""
 
+    START = auto()
+    """Where to begin."""
+    CUT = auto()
+    """Whether the leader's log has what was read."""
+    RESET = auto()
+    """Where to go on: the leader has said that the position is not in its log."""
+
+
+class Question(NamedTuple):
+    """What is to be found of a partition, for a shelf."""
+
+    kind: Kind
     partition: Partition
     shelf: Shelf
-    lost: bool = False
     recreated: bool = False
 
 
@@ -73,7 +93,13 @@ class Finder:
 
     def find_start(self, partition: Partition, shelf: Shelf) -> None:
         """Find where a partition begins that is to begin at an end or a time."""
-        self._ask(Question(partition, shelf))
+        self._ask(Question(Kind.START, partition, shelf))
+
+    def find_cut(self, partition: Partition) -> None:
+        """Find whether what was read of a partition is in its leader's log."""
+        shelf, known = partition.adopted, self._open.get(partition.tp)
+        if shelf is not None and (known is None or known.shelf is not shelf or known.kind is Kind.CUT):
+            self._ask(Question(Kind.CUT, partition, shelf))
 
     def find_reset(self, partition: Partition, *, recreated: bool = False) -> None:
         """Find where to go on with a partition whose position is not in its log."""
@@ -82,7 +108,15 @@ class Finder:
             return
         if known is not None and known.shelf is shelf:
             recreated = recreated or known.recreated
-        self._ask(Question(partition, shelf, True, recreated))
+        self._ask(Question(Kind.RESET, partition, shelf, recreated))
+
+    def renew(self, partition: Partition, old: Shelf) -> bool:
+        """Ask again, for a shelf that goes on where an old one was, what is being asked; tell whether anything is."""
+        shelf, known = partition.adopted, self._open.get(partition.tp)
+        if shelf is None or known is None or known.shelf is not old or known.kind is Kind.START:
+            return False
+        self._ask(known._replace(shelf=shelf))
+        return True
 
     def _ask(self, question: Question) -> None:
         self._open[question.partition.tp] = self._fresh[question.partition.tp] = question
@@ -107,10 +141,9 @@ class Finder:
         backoff = Backoff(self._config.retry_backoff, self._config.retry_backoff_max, self._random)
         with suppress(ClosedError):
             while True:
-                if starts := [each for each in questions if not each.lost and self._stands(each)]:
-                    await self._begin(starts)
-                if lost := [each for each in questions if each.lost and self._stands(each)]:
-                    await self._go_on(lost)
+                for kind, find in ((Kind.START, self._begin), (Kind.CUT, self._compare), (Kind.RESET, self._go_on)):
+                    if asked := [each for each in questions if each.kind is kind and self._stands(each)]:
+                        await find(asked)
                 left = [each for each in questions if self._stands(each)]
                 if not left:
                     return
@@ -140,61 +173,81 @@ class Finder:
             elif tp in errors and not errors[tp].retriable:
                 self._fail(question, errors[tp])
 
+    async def _compare(self, questions: list[Question]) -> None:
+        """Ask once whether the leaders' logs have what was read of these partitions."""
+        agreed, errors = await self._agreed(questions)
+        for question in questions:
+            _, partition, shelf, _ = question
+            if not self._stands(question):
+                continue
+            if partition.tp in errors:
+                if not errors[partition.tp].retriable:
+                    self._fail(question, errors[partition.tp])
+                continue
+            mark = agreed.get(partition.tp)
+            if mark == UNKNOWN:
+                self.find_reset(partition)
+                continue
+            del self._open[partition.tp]
+            if mark is None or mark.offset >= partition.fetch_offset:
+                self._findings.agreed(partition, shelf)
+            else:
+                self._findings.cut(partition, shelf, mark)
+
+    async def _agreed(self, questions: list[Question]) -> Answers[Mark]:
+        """Ask up to where the leaders' logs are what was read; neither that nor an error where nobody can tell."""
+        trails = {q.partition.tp: q.partition.trail for q in questions if not q.recreated}
+        marks = {q.partition.tp: Mark(q.partition.trail.latest, q.partition.fetch_offset) for q in questions}
+        marks = {tp: mark for tp, mark in marks.items() if mark.epoch >= 0 and tp in trails}
+        agreed: dict[TopicPartition, Mark] = {}
+        errors: dict[TopicPartition, FeliceError] = {}
+        while marks:
+            epochs = {tp: mark.epoch for tp, mark in marks.items()}
+            told, failed = await self._lookup.epoch_ends(epochs, self._config.request_timeout)
+            errors |= failed
+            asked, marks = marks, {}
+            for tp, answer in told.items():
+                if min(answer) < 0:
+                    agreed[tp] = UNKNOWN
+                    continue
+                mark, certain = trails[tp].compare(asked[tp], answer)
+                (agreed if certain else marks)[tp] = mark
+        return agreed, errors
+
     async def _go_on(self, questions: list[Question]) -> None:
         """Ask once what became of these positions, and follow the policy where that can be told."""
-        tps = [question.partition.tp for question in questions]
-        begins, errors = await self._lookup.round(dict.fromkeys(tps, START), self._config.request_timeout)
-        ends: dict[TopicPartition, Found] = {}
-        if begins:
-            ends, failed = await self._lookup.round(dict.fromkeys(begins, END), self._config.request_timeout)
-            errors |= failed
+        agreed, errors = await self._agreed(questions)
+        tps = [question.partition.tp for question in questions if question.partition.tp not in errors]
+        begins, failed = await self._lookup.round(dict.fromkeys(tps, START), self._config.request_timeout)
+        errors |= failed
+        ends, failed = await self._lookup.round(dict.fromkeys(begins, END), self._config.request_timeout)
+        errors |= failed
         for question in questions:
             tp = question.partition.tp
+            if not self._stands(question):
+                continue
             if tp in ends:
-                await self._reset(question, begins[tp].offset, ends[tp].offset)
-            elif self._stands(question) and not errors[tp].retriable:
+                del self._open[tp]
+                self._reset(question, begins[tp].offset, ends[tp].offset, agreed.get(tp))
+            elif not errors[tp].retriable:
                 self._fail(question, errors[tp])
 
     def _fail(self, question: Question, error: FeliceError) -> None:
         del self._open[question.partition.tp]
         self._findings.fail(question.partition, question.shelf, error)
 
-    async def _reset(self, question: Question, begin: int, end: int) -> None:
-        """Follow the policy for one position, in the log from `begin` to `end`."""
-        partition, shelf, _, recreated = question
-        cut = -1
-        if partition.fetched_epoch >= 0 and not recreated and self._stands(question):
-            cut = await self._lookup.epoch_end(partition.tp, partition.fetched_epoch)
-        if not self._stands(question):
-            return
+    def _reset(self, question: Question, begin: int, end: int, mark: Mark | None) -> None:
+        """Follow the policy for one position, in the log from `begin` to `end`, which agrees up to `mark`."""
+        _, partition, shelf, recreated = question
         tp, offset = partition.tp, partition.fetch_offset
-        del self._open[tp]
-        reset = decide(Plight(tp, offset, begin, end, cut, recreated), self._config.offset_reset)
+        if mark is not None and 0 <= mark.offset < offset:
+            self._findings.cut(partition, shelf, Mark(mark.epoch, max(mark.offset, begin)))
+            return
+        reset = decide(Plight(tp, offset, begin, end, recreated, mark == UNKNOWN), self._config.offset_reset)
         if reset is None:
             self._findings.again(partition, shelf)
         elif reset.moves:
-            self._tell(tp, offset, reset)
+            self._events.emit(moved(self._config, tp, offset, reset))
             self._findings.jump(partition, shelf, reset.target)
         else:
-            error = OffsetReset(
-                reset.reason,
-                topic=tp.topic,
-                partition=tp.partition,
-                offset=offset,
-                next_offset=reset.target,
-                hint=f'seek, to {reset.target} for instance, or choose offset_reset="earliest" or "latest"',
-            )
-            self._findings.fail(partition, shelf, error)
-
-    def _tell(self, tp: TopicPartition, offset: int, reset: Reset) -> None:
-        self._events.emit(
-            PositionReset(
-                client_id=self._config.client_id,
-                topic=tp.topic,
-                partition=tp.partition,
-                before=offset,
-                after=reset.target,
-                policy=self._config.offset_reset,
-                reason=reset.reason,
-            )
-        )
+            self._findings.fail(partition, shelf, refusal(tp, offset, reset))

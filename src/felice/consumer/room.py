@@ -83,5 +83,6 @@ class Room:
                 return
             shelf.put -= chunk.size
             partition.fetch_offset = chunk.offset
+            partition.trail.cut(chunk.offset)
             partition.halted = False  # by what made no sense in it, if by anything
             self.release(chunk)

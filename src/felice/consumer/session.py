@@ -29,6 +29,9 @@ LAST_NAMED = 12
 MAX_EPOCH = 2**31 - 1
 LAST_EPOCH = -1
 
+DIVERGING = 12
+"""The first version of Fetch that takes the epoch of the last record, and tells where logs part (KIP-595)."""
+
 _Topics = dict[tuple[str, bytes], list["Want"]]
 
 
@@ -41,6 +44,8 @@ class Want(NamedTuple):
     offset: int
     leader_epoch: int
     max_bytes: int
+    last_epoch: int = -1
+    """The leader epoch of the last record before the offset, or -1."""
 
     @property
     def tp(self) -> TopicPartition:
@@ -59,9 +64,9 @@ class Step(NamedTuple):
     """The highest version that it can go out in, or None."""
 
     def build(
-        self, *, max_wait_ms: int, min_bytes: int, max_bytes: int, isolation_level: int, rack: str = ""
+        self, version: int, *, max_wait_ms: int, min_bytes: int, max_bytes: int, isolation_level: int, rack: str = ""
     ) -> FetchRequest:
-        """Make the request."""
+        """Make the request, to go out in this version."""
         return FetchRequest(
             max_wait_ms=max_wait_ms,
             min_bytes=min_bytes,
@@ -78,6 +83,7 @@ class Step(NamedTuple):
                             partition=want.partition,
                             current_leader_epoch=want.leader_epoch,
                             fetch_offset=want.offset,
+                            last_fetched_epoch=want.last_epoch if version >= DIVERGING else -1,
                             partition_max_bytes=want.max_bytes,
                         )
                         for want in wants

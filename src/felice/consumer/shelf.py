@@ -19,6 +19,7 @@ from typing import Any
 
 from felice.consumer.budget import Frame
 from felice.consumer.start import Start
+from felice.consumer.trail import Mark, Trail
 from felice.errors import PartitionError
 from felice.types import TopicPartition
 from felice.wire.schema import ZERO_UUID
@@ -64,22 +65,44 @@ class Chunk:
 class Shelf:
     """What was fetched from one partition since its last seek and waits to be read."""
 
-    __slots__ = ("added", "chunks", "got", "held", "offset", "position", "put", "reader", "rest", "start")
+    __slots__ = (
+        "added",
+        "chunks",
+        "cut",
+        "goes_on",
+        "got",
+        "held",
+        "jumped",
+        "jumps",
+        "offset",
+        "position",
+        "put",
+        "reader",
+        "rest",
+        "start",
+    )
 
-    def __init__(self, start: Start) -> None:
-        """Take where reading begins."""
+    def __init__(self, start: Start, *, goes_on: bool = False) -> None:
+        """Take where reading begins, and whether it `goes_on` where it was: nobody has sought, it is fetched anew."""
         self.start = start
+        self.goes_on = goes_on
         self.offset = start.offset
         """Where reading begins; -1 while the brokers have not said which offset that is."""
         self.chunks: deque[Chunk] = deque()
         self.put = 0
         self.got = 0
+        self.cut: Mark | None = None
+        """Where the log was cut off under what was fetched since the last jump; the engine waits for the reader then,
+        who puts another shelf in place."""
+        self.jumps = 0
+        """How many jumps were put on it."""
         # The rest is the reader's alone.
         self.position = start.offset
         """The offset of the next record for the user; -1 before the first one is known."""
         self.reader: Any = None
         self.held: list[Chunk] = []  # chunks that were taken from it and not given back
         self.added = 0  # how many of them the reader has
+        self.jumped = 0  # how many jumps were taken from it
         self.rest: Any = None  # a batch that was handed out and given back
 
     @property
@@ -100,12 +123,12 @@ class Partition:
         "adopted",
         "error",
         "fetch_offset",
-        "fetched_epoch",
         "flight",
         "generation",
         "halted",
         "high_watermark",
         "last_stable",
+        "led",
         "log_start",
         "looking",
         "max_bytes",
@@ -118,6 +141,7 @@ class Partition:
         "shelf",
         "topic_id",
         "tp",
+        "trail",
         "tries",
     )
 
@@ -136,8 +160,10 @@ class Partition:
         """The shelf that is fetched for: soon the one that callers have put there."""
         self.fetch_offset = -1
         """The offset to ask for next; -1 while it is not known."""
-        self.fetched_epoch = -1
-        """The leader epoch of the last batch fetched (KIP-320)."""
+        self.trail = Trail()
+        """The leader epochs of what was fetched (KIP-320)."""
+        self.led = (-1, -1)
+        """The leader, and its epoch, that what was fetched has been held against or comes from."""
         self.topic_id = ZERO_UUID
         self.node = -1
         """The broker that it is fetched from; -1 while that is not known."""
@@ -147,7 +173,7 @@ class Partition:
         self.flight: object | None = None
         """The request under way that fetches it, or None."""
         self.looking = False
-        """Whether its offset is being looked up."""
+        """Whether it is not fetched because its offset is being looked up, or compared with another leader's log."""
         self.halted = False
         """Whether it is not fetched because an error waits to be read."""
         self.retry_at = 0.0

@@ -234,7 +234,8 @@ class Source:
 
     async def _ask(self, step: Step, max_wait: float, max_bytes: int, *, side: bool) -> FetchResponse:
         config = self._config
-        build: Callable[[int], FetchRequest] = lambda _version: step.build(  # noqa: E731
+        build: Callable[[int], FetchRequest] = lambda version: step.build(  # noqa: E731
+            version,
             max_wait_ms=int(max_wait * 1000),
             min_bytes=min(config.fetch_min_bytes, 1) if side else config.fetch_min_bytes,
             max_bytes=max_bytes,

@@ -20,6 +20,7 @@ from felice import native
 from felice.cluster.engine import Engine
 from felice.config import ConsumerConfig
 from felice.consumer.outbox import Outbox
+from felice.consumer.resets import decide_cut, moved, refusal
 from felice.consumer.shelf import Partition, Shelf
 from felice.consumer.start import Deserializer, Start, StartSpec, parse_start
 from felice.errors import ClosedError, DecompressionLimit, FeliceError, PartitionError, UsageError, WireError
@@ -154,6 +155,8 @@ class Taker(Generic[K, V]):
 
     def _take_from(self, partition: Partition, shelf: Shelf, most: int) -> "Batch[K, V] | None":
         """Take from one partition; None where it has nothing."""
+        if shelf.cut is not None and self._go_back(partition, shelf):
+            return None
         rest, reader = shelf.rest, shelf.reader
         ahead = rest.offset if rest is not None else reader.position if reader is not None else shelf.position
         if ahead != shelf.position or len(shelf.held) != shelf.added:
@@ -181,7 +184,7 @@ class Taker(Generic[K, V]):
                     return batch
                 shelf.position = reader.position  # it may have moved past records that nobody is given
                 self._give_back(partition, shelf)
-            if not self._open(partition, shelf):
+            if not self._open(partition, shelf) or (shelf.cut is not None and self._go_back(partition, shelf)):
                 return None
 
     def _open(self, partition: Partition, shelf: Shelf) -> bool:
@@ -206,6 +209,7 @@ class Taker(Generic[K, V]):
                 return False
             if chunk.jump >= 0:
                 shelf.reader = None
+                shelf.jumped += 1
                 shelf.offset = shelf.position = chunk.jump
                 self._give_back(partition, shelf)
                 return True
@@ -279,19 +283,46 @@ class Taker(Generic[K, V]):
             hint=f"seek to {following} to skip it" if following > offset else "seek to an offset behind it",
         )
         error.__cause__ = cause
+        self._stop(partition, shelf, error)
+
+    def _stop(self, partition: Partition, shelf: Shelf, error: PartitionError) -> None:
+        """Stop reading a partition and raise why, unless somebody has sought meanwhile."""
         # What lies behind it is of no use: whatever the user does, it begins with a seek.
-        empty = Shelf(Start(offset))
+        empty = Shelf(Start(error.offset))
         if partition.shelf is not shelf:
-            return  # Sought meanwhile. No call stands between this look and the next lines, so nothing comes between.
+            return  # No call stands between this look and the next lines, so nothing comes between.
         partition.shelf = empty
         partition.error = error
         self._bell.notify()
         self._events.emit(
             PartitionFailed(
-                client_id=self.config.client_id, topic=topic, partition=index, offset=offset, error=str(error)
+                client_id=self.config.client_id,
+                topic=error.topic,
+                partition=error.partition,
+                offset=error.offset,
+                error=str(error),
             )
         )
         raise error
+
+    def _go_back(self, partition: Partition, shelf: Shelf) -> bool:
+        """Hand out nothing from beyond where the log was cut off; tell whether it was.
+
+        Where nothing from there was handed out, the rest is fetched again, and that is all. Otherwise the policy says
+        whether reading goes on there, or stops with an error.
+        """
+        cut = shelf.cut
+        if cut is None or shelf.jumped != shelf.jumps:
+            return False  # What was cut off lies behind a jump, to which we have not come.
+        at = partition.position
+        reset = decide_cut(partition.tp, at, cut, self.config.offset_reset)
+        if reset is None:
+            self._seek(partition, Start(at), instead_of=shelf)
+        elif not reset.moves:
+            self._stop(partition, shelf, refusal(partition.tp, at, reset))
+        elif self._seek(partition, Start(reset.target), instead_of=shelf):
+            self._events.emit(moved(self.config, partition.tp, at, reset))
+        return True
 
     def stalled(self) -> PartitionError | None:
         """Return the error of a partition where no partition can bring anything any more, to be raised again."""
@@ -393,17 +424,20 @@ class Taker(Generic[K, V]):
         finally:
             self._bell.notify()  # also where Ctrl-C comes in the middle
 
-    def _seek(self, partition: Partition, start: Start, *, instead_of: Shelf | None = None) -> None:
-        """Put another shelf in place: whatever is there now, for a user, or only `instead_of` this one."""
+    def _seek(self, partition: Partition, start: Start, *, instead_of: Shelf | None = None) -> bool:
+        """Put another shelf in place: whatever is there now, for a user, or only `instead_of` this one.
+
+        Tells whether it did, or somebody has sought meanwhile.
+        """
         # Race: a seek while another thread's iteration gets its next batch.
         #   1. reader: takes a batch off shelf A       1. reader: takes a batch off shelf A
         #   2. seeker: the shelf is B                  2. reader: the iteration has it, after a look at the shelf
         #   3. seeker: takes the iteration's rest      3. seeker: the shelf is B
         #   4. reader: sees that A is not the shelf,   4. seeker: takes the iteration's rest
         #      and drops the batch
-        shelf = Shelf(start)
+        shelf = Shelf(start, goes_on=instead_of is not None)
         if instead_of is not None and partition.shelf is not instead_of:
-            return  # Somebody has sought meanwhile. No call stands before the next line, so nothing comes between.
+            return False  # No call stands before the next line, so nothing comes between.
         partition.shelf = shelf
         messages = self._iteration
         if messages is not None and messages.owner is partition and messages.shelf is not shelf:
@@ -414,6 +448,7 @@ class Taker(Generic[K, V]):
         if start.offset != partition.refetched:
             partition.refetched = -1
         self._bell.notify()
+        return True
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Hand out nothing of these partitions until they are resumed."""

@@ -30,13 +30,13 @@ _VERDICTS: dict[int, Verdict] = {
     ErrorCode.OFFSET_MOVED_TO_TIERED_STORAGE: Verdict.AGAIN,
     ErrorCode.NOT_LEADER_OR_FOLLOWER: Verdict.MOVED,
     ErrorCode.FENCED_LEADER_EPOCH: Verdict.MOVED,
+    # Metadata told us of an epoch that this broker has not heard of: it lags behind, or leads no more.
+    ErrorCode.UNKNOWN_LEADER_EPOCH: Verdict.MOVED,
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: Verdict.MOVED,
     ErrorCode.UNKNOWN_TOPIC_ID: Verdict.MOVED,
     ErrorCode.INCONSISTENT_TOPIC_ID: Verdict.MOVED,
     ErrorCode.REPLICA_NOT_AVAILABLE: Verdict.MOVED,
     ErrorCode.KAFKA_STORAGE_ERROR: Verdict.MOVED,
-    # The broker has not heard of the epoch that metadata told us: it is the one that lags behind.
-    ErrorCode.UNKNOWN_LEADER_EPOCH: Verdict.AGAIN,
     ErrorCode.OFFSET_NOT_AVAILABLE: Verdict.AGAIN,
     ErrorCode.UNKNOWN_SERVER_ERROR: Verdict.AGAIN,
     ErrorCode.CORRUPT_MESSAGE: Verdict.DAMAGED,

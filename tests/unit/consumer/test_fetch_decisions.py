@@ -3,9 +3,10 @@
 import pytest
 
 from felice.consumer.budget import Budget, Frame
-from felice.consumer.resets import Plight, decide
+from felice.consumer.resets import Plight, decide, decide_cut, refusal
+from felice.consumer.trail import UNKNOWN, Mark
 from felice.consumer.verdicts import Verdict, judge
-from felice.errors import ErrorCode
+from felice.errors import ErrorCode, LogTruncated
 from felice.types import TopicPartition
 
 LETTERS_0 = TopicPartition("letters", 0)
@@ -41,7 +42,7 @@ def test_one_large_batch_may_pass_the_limit() -> None:
         (ErrorCode.UNKNOWN_TOPIC_ID, Verdict.MOVED),
         (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, Verdict.MOVED),
         (ErrorCode.KAFKA_STORAGE_ERROR, Verdict.MOVED),
-        (ErrorCode.UNKNOWN_LEADER_EPOCH, Verdict.AGAIN),
+        (ErrorCode.UNKNOWN_LEADER_EPOCH, Verdict.MOVED),
         (ErrorCode.OFFSET_NOT_AVAILABLE, Verdict.AGAIN),
         (ErrorCode.UNKNOWN_SERVER_ERROR, Verdict.AGAIN),
         (ErrorCode.CORRUPT_MESSAGE, Verdict.DAMAGED),
@@ -74,15 +75,37 @@ def test_7_a_position_before_the_log_follows_the_policy_with_the_numbers() -> No
 
 def test_7_truncation_is_checked_first_and_reading_goes_on_where_the_logs_part() -> None:
     """Rows 7 and 8: what was cut off is told, and what stands in its place is read, whatever the policy."""
-    plight = Plight(LETTERS_0, 90, 0, 100, cut=70)
     for policy in ("earliest", "latest"):
-        reset = decide(plight, policy)  # type: ignore[arg-type]
+        reset = decide_cut(LETTERS_0, 90, Mark(3, 70), policy)  # type: ignore[arg-type]
         assert reset is not None
         assert (reset.target, reset.moves) == (70, True)
-        assert "20 records" in reset.reason
-    stopped = decide(plight, "error")
+        assert "20 offsets" in reset.reason
+    stopped = decide_cut(LETTERS_0, 90, Mark(3, 70), "error")
     assert stopped is not None
     assert (stopped.target, stopped.moves) == (70, False)
+    error = refusal(LETTERS_0, 90, stopped)
+    assert isinstance(error, LogTruncated)
+    assert (error.offset, error.next_offset, error.divergent_offset, error.divergent_epoch) == (90, 70, 70, 3)
+
+
+def test_8_what_was_not_handed_out_is_no_loss() -> None:
+    """Row 8: where a log was cut off at the position or behind it, nobody has read what is gone."""
+    for offset in (69, 70):
+        assert decide_cut(LETTERS_0, offset, Mark(3, 70), "error") is None
+
+
+def test_8_where_nobody_can_tell_where_logs_part_the_policy_is_followed() -> None:
+    """As Java's consumer does, although the offset would fit the log."""
+    plight = Plight(LETTERS_0, 90, 0, 100, unknown=True)
+    for policy, target in (("earliest", 0), ("latest", 100)):
+        reset = decide(plight, policy)  # type: ignore[arg-type]
+        assert reset is not None
+        assert (reset.target, reset.moves, reset.cut) == (target, True, UNKNOWN)
+    stopped = decide(plight, "error")
+    assert stopped is not None
+    error = refusal(LETTERS_0, 90, stopped)
+    assert isinstance(error, LogTruncated)
+    assert (error.offset, error.next_offset, error.divergent_offset, error.divergent_epoch) == (90, 0, -1, -1)
 
 
 def test_7_a_position_behind_the_end_is_told_as_such() -> None:

@@ -103,13 +103,15 @@ def test_a_recreated_topic_is_forgotten_under_its_old_id() -> None:
     step = session.step([want(0, 0, topic_id=OTHER_ID)])
     assert step.forgotten == (want(0, 100),)
     assert step.wants == (want(0, 0, topic_id=OTHER_ID),)
-    request = step.build(max_wait_ms=1, min_bytes=1, max_bytes=1, isolation_level=0)
+    request = step.build(13, max_wait_ms=1, min_bytes=1, max_bytes=1, isolation_level=0)
     assert [topic.topic_id for topic in request.forgotten_topics_data] == [ID]
     assert [topic.topic_id for topic in request.topics] == [OTHER_ID]
 
 
 def test_a_request_outside_of_any_session_says_so() -> None:
-    request = sessionless([want(0, 1), want(1, 2)]).build(max_wait_ms=10, min_bytes=1, max_bytes=99, isolation_level=1)
+    request = sessionless([want(0, 1), want(1, 2)]).build(
+        13, max_wait_ms=10, min_bytes=1, max_bytes=99, isolation_level=1
+    )
     assert (request.session_id, request.session_epoch) == (0, -1)
     assert [each.fetch_offset for each in request.topics[0].partitions] == [1, 2]
     assert (request.max_wait_ms, request.max_bytes, request.isolation_level) == (10, 99, 1)
