@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 
-__all__ = ["Features", "Levels", "Update", "Upgrade"]
+__all__ = ["SHARE_GROUPS", "Features", "Levels", "Update", "Upgrade"]
 
 METADATA: Final = "metadata.version"
+SHARE_GROUPS: Final = "share.version"
 
 
 class Levels(NamedTuple):
@@ -24,9 +25,10 @@ KNOWN: Final = {
     "group.version": Levels(0, 1),
     "kraft.version": Levels(0, 1),
     METADATA: Levels(7, 30),
+    SHARE_GROUPS: Levels(0, 1),
     "transaction.version": Levels(0, 2),  # clients take it for leave to have partitions join as they write (KIP-890)
 }
-"""What Kafka 4.3 knows, as far as it is here: neither share groups nor streams groups are."""
+"""What Kafka 4.3 knows, as far as it is here: streams groups are not."""
 
 
 class Upgrade(IntEnum):
@@ -57,6 +59,11 @@ class Features:
     def level(self, name: str) -> int:
         """Return the level of a feature, 0 where the cluster has not agreed on it."""
         return self._levels.get(name, 0)
+
+    def check(self, name: str) -> None:
+        """Refuse with UNSUPPORTED_VERSION what needs a feature on which the cluster has not agreed."""
+        if not self.level(name):
+            raise Refused(ErrorCode.UNSUPPORTED_VERSION, f"{name} is off")
 
     def agreed(self) -> dict[str, int]:
         """Return the features with their levels."""

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-__all__ = ["address_text", "bucket", "long", "string_hash"]
+__all__ = ["address_text", "bucket", "long", "slot", "string_hash", "table_size", "uuid_hash"]
 
 
 def string_hash(text: str) -> int:
@@ -14,10 +14,28 @@ def string_hash(text: str) -> int:
     return value
 
 
+def uuid_hash(uuid: bytes) -> int:
+    """Return what Kafka's `Uuid.hashCode` gives, as 32 bits without a sign."""
+    high, low = int.from_bytes(uuid[:8]), int.from_bytes(uuid[8:])
+    return (high ^ low) >> 32 ^ (high ^ low) & 0xFFFFFFFF
+
+
+def slot(hashed: int, size: int) -> int:
+    """Return in which of so many buckets, a power of two, a `HashMap` keeps a key with this hash."""
+    return (hashed ^ hashed >> 16) & (size - 1)
+
+
 def bucket(text: str, size: int = 16) -> int:
     """Return where a `HashMap` with so many buckets, a power of two, keeps a text: it gives its keys in that order."""
-    value = string_hash(text)
-    return (value ^ value >> 16) & (size - 1)
+    return slot(string_hash(text), size)
+
+
+def table_size(keys: int, least: int = 16) -> int:
+    """Return how many buckets a `HashMap` has for so many keys, made for no less than `least` of them."""
+    size = 1
+    while size < least or keys > size * 3 // 4:
+        size *= 2
+    return size
 
 
 def long(value: int) -> int:

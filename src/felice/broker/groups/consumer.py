@@ -12,23 +12,23 @@ Members of the classic protocol can be in it too: `consumer_classic` translates 
 way in and out for the others; `upgrade` and `downgrade` are the ways from one kind of group to the other.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from felice.broker.groups import consumer_claims, consumer_classic, consumer_log
-from felice.broker.groups.assignors import allowed_assignors
+from felice.broker.groups.assigned_group import AssignedGroup
+from felice.broker.groups.assignors import ASSIGNORS, Assignor, allowed_assignors
 from felice.broker.groups.consumer_member import AWAY, ConsumerMember, Entry
 from felice.broker.groups.consumer_patterns import PatternChange, Patterns
 from felice.broker.groups.consumer_reconciliation import Reported, reconcile
-from felice.broker.groups.consumer_target import Target, look_at
 from felice.broker.groups.consumer_timers import Timers
 from felice.broker.groups.downgrade import downgrade, may_downgrade
 from felice.broker.groups.group import CheckPartition, Claim, Group, Record
 from felice.broker.groups.joining import Applicant
 from felice.broker.groups.offsets import Committed, Offsets
-from felice.broker.groups.view import GroupView, MemberView
+from felice.broker.groups.target import TargetLog
 from felice.broker.groups.waiting import WaitingJoin, WaitingSync
 from felice.broker.java import bucket
 from felice.broker.refusal import Refused
@@ -39,30 +39,23 @@ if TYPE_CHECKING:
 
 __all__ = ["ConsumerGroup"]
 
-FIRST_EPOCH = 1
 
-
-class ConsumerGroup(Group):
+class ConsumerGroup(AssignedGroup[ConsumerMember]):
     """A group of the consumer protocol."""
 
     kind = "consumer"
 
     def __init__(self, group_id: str, groups: "Groups", offsets: Offsets | None = None) -> None:
-        super().__init__(group_id, offsets)
-        self.groups = groups
-        self.cluster = groups.cluster
-        self.clock = groups.cluster.clock
-        self.epoch = FIRST_EPOCH
-        self.target = Target(group_id)
-        self.members: dict[str, ConsumerMember] = {}
+        log = TargetLog(
+            partial(consumer_log.target_record, group_id), partial(consumer_log.target_epoch_record, group_id)
+        )
+        super().__init__(group_id, groups, log, offsets)
         self.patterns = Patterns()
         self.timers = Timers(self.clock, self._session_timeout, self._time_is_over)
         self.origin: Group | None = None
         """The group of another kind whose place this one takes with its first step."""
         self._static: dict[str, str] = {}
         self._owners: dict[tuple[bytes, int], str] = {}
-        self._look: tuple[object, ...] = ()
-        """What the topics looked like when the group's epoch went up last."""
 
     # --- what it is ---
 
@@ -89,10 +82,6 @@ class ConsumerGroup(Group):
         default = allowed_assignors(self.cluster.settings)[0]
         return min(votes, key=lambda name: (-votes[name], bucket(name)), default=default)
 
-    def setting(self, name: str) -> int:
-        """Return a setting of this group, or else of all consumer groups."""
-        return self.cluster.configs.groups.settings(self.id).number(f"consumer.{name}")
-
     def static_member(self, instance_id: str | None) -> ConsumerMember | None:
         """Return the present member of an instance (KIP-345)."""
         member_id = self._static.get(instance_id) if instance_id is not None else None
@@ -107,38 +96,13 @@ class ConsumerGroup(Group):
             raise Refused(ErrorCode.FENCED_INSTANCE_ID, f"Instance {instance_id} is member {member.id} now.")
         return member
 
-    def check_room(self, member_id: str) -> None:
-        """Refuse one more where there are as many as there may be."""
-        most = self.cluster.settings.number("group.consumer.max.size")
-        if len(self.members) >= most and member_id not in self.members:
-            raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED, f"The consumer group has reached its maximum of {most}.")
-
     def topics_of(self, member: ConsumerMember) -> frozenset[str]:
         """Return the topics that a member reads, whether they exist or not."""
         return member.topics | self.patterns.topics(member.regex)
 
-    def subscribes(self, topic: str) -> bool:
-        """Tell whether a member reads a topic."""
-        return any(topic in self.topics_of(member) for member in self.members.values())
-
     def is_owned(self, topic: bytes, index: int) -> bool:
         """Tell whether a member has a partition, or has yet to give it up."""
         return (topic, index) in self._owners
-
-    def view(self) -> GroupView:
-        """Return the group for a test to look at."""
-        topics = self.cluster.topics_by_id
-        members = tuple(
-            MemberView(
-                member.id,
-                member.instance_id,
-                member.client_id,
-                member.client_host,
-                frozenset((topics[topic].name, index) for topic, index in member.partitions() if topic in topics),
-            )
-            for member in self.members.values()
-        )
-        return super().view()._replace(epoch=self.epoch, members=members)
 
     # --- who may do what ---
 
@@ -155,17 +119,9 @@ class ConsumerGroup(Group):
     def check_offset_delete(self) -> None:
         """Let everybody delete offsets, if no member reads the topic."""
 
-    def check_delete(self) -> None:
-        """Refuse while there are members."""
-        if self.members:
-            raise Refused(ErrorCode.NON_EMPTY_GROUP)
-
     def retained_since(self, committed: Committed) -> int | None:
         """Return when a commit was made: its retention counts from then on."""
         return committed.time
-
-    def committed(self, claim: Claim) -> None:
-        """Leave it: a commit is no sign of life."""
 
     # --- what members of the classic protocol ask ---
 
@@ -216,15 +172,15 @@ class ConsumerGroup(Group):
             records += self._forget_patterns({present.regex})
         self.put(updated)
         resubscribed = present.topics != updated.topics
-        records += self._bump_if_needed(resubscribed or pattern is PatternChange.RESOLVED)
+        records += self.bump_if_needed(resubscribed or pattern is PatternChange.RESOLVED)
         if aims:
-            records += self._aim()
+            records += self.aim()
         reached = self._reconcile(updated, reported, resubscribed or pattern is not PatternChange.NONE)
         if reached != updated:
             self.put(reached)
             records.append(consumer_log.current_record(self.id, reached))
             self.timers.expect_revocation(reached)
-        self._write(records)
+        self.write(records)
         self.resolve_patterns(fresh=pattern is PatternChange.UNRESOLVED and not users[updated.regex])
         return reached
 
@@ -282,44 +238,18 @@ class ConsumerGroup(Group):
             consumer_log.current_record(self.id, new),
         ]
 
-    def _bump_if_needed(self, changed: bool) -> list[Record]:
-        """Let the group's epoch go up where something changed, the topics' looks for one; return the record of that."""
-        look = self._look_at_topics()
-        if not changed and look == self._look:
-            return []
-        self._look = look
-        self.epoch += 1
-        return [self.epoch_record()]
-
     def epoch_record(self) -> Record:
         """Return the record of the group's epoch."""
-        return consumer_log.epoch_record(self.id, self.epoch, self._look_hash())
+        return consumer_log.epoch_record(self.id, self.epoch, self.look.hash)
 
-    def look(self, seen: int | None = None) -> None:
-        """Take note of what the topics look like, unless they are not as they were `seen`, by the hash of that."""
-        self._look = self._look_at_topics()
-        if seen not in (None, self._look_hash()):
-            self._look = ()
+    def assign_by(self) -> tuple[Assignor, bool]:
+        """Return the assignor that most ask for, and whether all members read the same topics.
 
-    def _look_hash(self) -> int:
-        """Return a number that differs where the topics do: any such will do (KIP-1101)."""
-        digest = hashlib.blake2b(repr(self._look).encode(), digest_size=8).digest() if self._look else b""
-        return int.from_bytes(digest, signed=True)
-
-    def _look_at_topics(self) -> tuple[object, ...]:
-        """Return all that matters of topics that members read."""
-        names = frozenset[str]().union(*map(self.topics_of, self.members.values()))
-        return look_at(names, self.cluster.topics, self.cluster.nodes)
-
-    def _aim(self) -> list[Record]:
-        """Compute a new target where the group has changed, but not too often; return its records (KIP-1263)."""
-        now, target = self.clock.time_ms(), self.target
-        if target.epoch >= self.epoch or (
-            target.time is not None and now - target.time < self.setting("assignment.interval.ms")
-        ):
-            return []
-        reading = [(member, self.topics_of(member)) for member in self.members.values()]
-        return target.compute(self.assignor, self.epoch, now, reading, self.cluster.topics)
+        They do where all name them, or where all have the same regular expression.
+        """
+        wants = {(member.topics, member.regex) for member in self.members.values()}
+        alike = len(wants) == 1 and not all(next(iter(wants)))
+        return ASSIGNORS[self.assignor], alike
 
     def _topic_ids(self, member: ConsumerMember) -> frozenset[bytes]:
         """Return the topics that a member reads and that exist."""
@@ -354,7 +284,7 @@ class ConsumerGroup(Group):
             consumer_log.pattern_record(self.id, pattern, self.patterns.topics(pattern), self.patterns.round, now)
             for pattern in sorted(used)
         ]
-        self._write([*records, *self._bump_if_needed(changed)])
+        self.write([*records, *self.bump_if_needed(changed)])
 
     def _forget_patterns(self, patterns: Iterable[str]) -> list[Record]:
         """Forget expressions that nobody uses any more; return the records of that."""
@@ -380,7 +310,7 @@ class ConsumerGroup(Group):
             self._forget(member)
         used = {member.regex for member in self.members.values()}
         records += self._forget_patterns(self.patterns.resolved.keys() - used)
-        self._write([*records, *self._bump_if_needed(True)])
+        self.write([*records, *self.bump_if_needed(True)])
 
     def send_away(self, member: ConsumerMember) -> None:
         """Let a static member be away for a while: what it has is kept for it, until its session ends."""
@@ -390,7 +320,7 @@ class ConsumerGroup(Group):
             revoking={},
         )
         self.put(away)
-        self._write([consumer_log.current_record(self.id, away)])
+        self.write([consumer_log.current_record(self.id, away)])
 
     def _session_timeout(self, member: ConsumerMember) -> int:
         """Return for how many milliseconds a member may be silent."""
@@ -404,18 +334,13 @@ class ConsumerGroup(Group):
 
     # --- the log ---
 
-    def _write(self, records: Collection[Record]) -> None:
-        """Write records, if there are any."""
-        if records:
-            self.groups.write(self.id, records)
-
     def records(self) -> list[Record]:
         """Return all that has to be written of a group that was something else before."""
         members = self.members.values()
         return [
             *(consumer_log.member_record(self.id, member) for member in members),
             self.epoch_record(),
-            *(consumer_log.target_record(self.id, one.id, self.target.of(one.id)) for one in members),
+            *(self.target.member_record(one.id) for one in members),
             self.target.record(),
             *(consumer_log.current_record(self.id, member) for member in members),
         ]

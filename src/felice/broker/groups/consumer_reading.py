@@ -79,7 +79,7 @@ def read_consumer_group(
     for member_id, value in wants.items():
         group.put(_member(member_id, value, has.get(member_id, Has())))
     group.epoch = epoch.epoch
-    group.look(epoch.metadata_hash)
+    group.look.recall(group.topics(), epoch.metadata_hash)
     return group
 
 

@@ -87,6 +87,11 @@ class Group(ABC):
         """Whether it has no members, so that it may be deleted."""
         return self.state == "Empty"
 
+    @property
+    def expires(self) -> bool:
+        """Whether it goes by itself when it has neither members nor offsets."""
+        return True
+
     def view(self) -> GroupView:
         """Return the group for a test to look at; groups that have an epoch and members add them."""
         offsets = {(topic, partition): committed for topic, partition, committed in self.offsets}
@@ -122,6 +127,17 @@ class Group(ABC):
     @abstractmethod
     def tombstones(self) -> Collection[Record]:
         """Return the records that delete the group, its offsets aside."""
+
+    def drop_state(self) -> bool:
+        """Drop what is kept of it elsewhere, before it is deleted; return whether there was any.
+
+        It is refused where that cannot be.
+        """
+        return False
+
+    def topic_deleted(self, topic_id: bytes) -> bool:
+        """Forget what is known of a topic that is gone, offsets aside; return whether there was any."""
+        return False
 
     @abstractmethod
     def committed(self, claim: Claim) -> None:

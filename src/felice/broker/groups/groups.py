@@ -18,6 +18,7 @@ from felice.errors import ErrorCode
 
 if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
+    from felice.broker.groups.share import ShareGroup
 
 __all__ = ["Groups"]
 
@@ -50,6 +51,15 @@ class Groups:
         found = self._groups.get(group_id)
         if found is None:
             raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found.")
+        return found
+
+    def share(self, group_id: str) -> "ShareGroup":
+        """Return a share group, or refuse with GROUP_ID_NOT_FOUND."""
+        from felice.broker.groups.share import ShareGroup
+
+        found = self.get(group_id)
+        if not isinstance(found, ShareGroup):
+            raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a share group.")
         return found
 
     def for_join(self, group_id: str, create: bool) -> Group:
@@ -134,6 +144,7 @@ class Groups:
 
     def delete(self, group: Group) -> None:
         """Delete a group and its offsets, in the log too."""
+        group.drop_state()
         records = [offset_tombstone(group.id, *partition) for partition in sorted(group.offsets.partitions())]
         self.write(group.id, [*records, *group.tombstones()])
         self.remove(group)
@@ -179,7 +190,7 @@ class Groups:
             if self.cluster.coordination.node_id(Kind.GROUP, group.id) == NO_LEADER:
                 continue
             self.drop_offsets(group, _expired(group, now, retention))
-            if group.is_empty and not group.offsets.partitions():
+            if group.expires and group.is_empty and not group.offsets.partitions():
                 self.delete(group)
         if self._groups:
             self._wait_for_expiry()
@@ -191,6 +202,7 @@ class Groups:
             return
         for group in self:
             self.drop_offsets(group, sorted(known for known in group.offsets.partitions() if known[0] == topic.name))
+            group.topic_deleted(topic.id)
 
     def _moved(self, index: int) -> None:
         """Have groups read anew by their new coordinator, from the log itself where that was cut."""

@@ -48,7 +48,7 @@ def upgraded(group: Group, groups: "Groups") -> ConsumerGroup | None:
             made.put(_as_consumer(group, member, member.protocols[protocol], made))
     except WireError:
         raise _stays(group, "the embedded consumer protocol is malformed") from None
-    made.look()
+    made.look.take(made.topics())
     return made
 
 

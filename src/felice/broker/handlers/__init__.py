@@ -69,6 +69,8 @@ _MODULES = {
     72: "push_telemetry",
     74: "list_config_resources",
     75: "describe_topic_partitions",
+    76: "share_group_heartbeat",
+    77: "share_group_describe",
     83: "initialize_share_group_state",
     84: "read_share_group_state",
     85: "write_share_group_state",

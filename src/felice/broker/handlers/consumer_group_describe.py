@@ -1,14 +1,14 @@
 """ConsumerGroupDescribe: state, epochs and members of consumer groups (KIP-848)."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TypeAlias
 
-from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
-from felice.broker.coordination import Kind
 from felice.broker.groups.assignors import Assignment
 from felice.broker.groups.consumer import ConsumerGroup
 from felice.broker.groups.consumer_member import ConsumerMember
+from felice.broker.handlers.assigned_groups import check_topics, describe_all
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse
@@ -22,28 +22,18 @@ Described: TypeAlias = ConsumerGroupDescribeResponse.DescribedGroup
 
 def _handle(call: Call, request: ConsumerGroupDescribeRequest) -> ConsumerGroupDescribeResponse:
     """Describe groups one by one."""
-    groups = [_describe(call, group_id) for group_id in request.group_ids]
-    if request.include_authorized_operations:
-        for group in groups:
-            if not group.error_code:
-                group.authorized_operations = call.permitted(Resource.GROUP, group.group_id)
-    return ConsumerGroupDescribeResponse(groups=groups)
+    return ConsumerGroupDescribeResponse(
+        groups=describe_all(
+            call, request.group_ids, request.include_authorized_operations, Described, partial(_describe, call)
+        )
+    )
 
 
 def _describe(call: Call, group_id: str) -> Described:
     """Describe one group; a group of another kind is as good as none."""
-    try:
-        call.check_faults(None)
-        call.authorize(Operation.DESCRIBE, Resource.GROUP, group_id)
-        if not group_id:
-            raise Refused(ErrorCode.INVALID_GROUP_ID)
-        call.check_coordinator(Kind.GROUP, group_id)
-        group = call.cluster.groups.get(group_id)
-        if not isinstance(group, ConsumerGroup):
-            raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
-    except Refused as refused:
-        message = None if refused.code in REFUSALS.values() else refused.message
-        return Described(group_id=group_id, error_code=refused.code, error_message=message)
+    group = call.cluster.groups.get(group_id)
+    if not isinstance(group, ConsumerGroup):
+        raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
     described = Described(
         group_id=group.id,
         group_state=group.state,
@@ -52,14 +42,7 @@ def _describe(call: Call, group_id: str) -> Described:
         assignor_name=group.assignor,
         members=[_member(call, group, member) for member in group.members.values()],
     )
-    if call.guard is not None and not all(
-        call.may(Operation.DESCRIBE, Resource.TOPIC, topic) for topic in _assigned(described)
-    ):
-        return Described(
-            group_id=group.id,
-            error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED,
-            error_message="members have topics that are not for this client to describe",
-        )
+    check_topics(call, _assigned(described))
     return described
 
 

@@ -1,19 +1,16 @@
 """ConsumerGroupHeartbeat: a member of a consumer group joins, reports, learns its assignment, leaves (KIP-848)."""
 
-from felice.broker.authorization import REFUSALS, Operation, Resource
+from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
 from felice.broker.groups.assignors import allowed_assignors
 from felice.broker.groups.consumer_heartbeat import check, heartbeat
+from felice.broker.handlers.assigned_groups import heartbeat_words
 from felice.broker.java import address_text
 from felice.broker.refusal import Refused
-from felice.errors import ErrorCode
 from felice.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 
 __all__ = ["HANDLER"]
-
-WORDLESS = frozenset({*REFUSALS.values(), ErrorCode.UNKNOWN_SERVER_ERROR})
-"""Codes that come without a message."""
 
 
 def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse:
@@ -27,8 +24,7 @@ def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroup
         call.check_coordinator(Kind.GROUP, request.group_id)
         return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
     except Refused as refused:
-        message = None if refused.code in WORDLESS else refused.message or refused.code.name
-        return ConsumerGroupHeartbeatResponse(error_code=refused.code, error_message=message)
+        return ConsumerGroupHeartbeatResponse(error_code=refused.code, error_message=heartbeat_words(refused))
 
 
 HANDLER = Handler(_handle, no_partitions)

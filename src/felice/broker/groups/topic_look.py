@@ -1,0 +1,51 @@
+"""What the topics look like that a group's members read: where that changes, they are assigned anew."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from felice.broker.cluster import Cluster
+
+__all__ = ["TopicLook"]
+
+
+class TopicLook:
+    """The look that was taken note of last."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+        self._seen: tuple[object, ...] = ()
+
+    def take(self, names: Iterable[str]) -> bool:
+        """Take note of what topics of these names look like; return whether that is new."""
+        before, self._seen = self._seen, self._at(names)
+        return self._seen != before
+
+    def recall(self, names: Iterable[str], seen: int) -> None:
+        """Take note of what topics look like, unless they are not as they were `seen`, by the hash of that."""
+        self._seen = self._at(names)
+        if self.hash != seen:
+            self._seen = ()
+
+    @property
+    def hash(self) -> int:
+        """A number that differs where the topics do: any such will do (KIP-1101)."""
+        digest = hashlib.blake2b(repr(self._seen).encode(), digest_size=8).digest() if self._seen else b""
+        return int.from_bytes(digest, signed=True)
+
+    def _at(self, names: Iterable[str]) -> tuple[object, ...]:
+        """Return all that an assignment depends on of topics that exist: their IDs, and their partitions' racks."""
+        topics, nodes = self._cluster.topics, self._cluster.nodes
+        return tuple(
+            (
+                name,
+                topics[name].id,
+                tuple(
+                    tuple(nodes[node].rack for node in partition.replicas if node in nodes)
+                    for partition in topics[name].partitions
+                ),
+            )
+            for name in sorted(names)
+            if name in topics
+        )

@@ -1,0 +1,31 @@
+"""ShareGroupHeartbeat: a member of a share group joins, reports, learns its assignment, leaves (KIP-932)."""
+
+from felice.broker.authorization import Operation, Resource
+from felice.broker.call import Call, Handler, no_partitions
+from felice.broker.coordination import Kind
+from felice.broker.features import SHARE_GROUPS
+from felice.broker.groups.share_heartbeat import check, heartbeat
+from felice.broker.handlers.assigned_groups import heartbeat_words
+from felice.broker.java import address_text
+from felice.broker.refusal import Refused
+from felice.wire.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
+
+__all__ = ["HANDLER"]
+
+
+def _handle(call: Call, request: ShareGroupHeartbeatRequest) -> ShareGroupHeartbeatResponse:
+    """Hand the request to the group."""
+    try:
+        call.check_faults(None)
+        call.cluster.features.check(SHARE_GROUPS)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
+        for topic in request.subscribed_topic_names or ():
+            call.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
+        check(request)
+        call.check_coordinator(Kind.GROUP, request.group_id)
+        return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
+    except Refused as refused:
+        return ShareGroupHeartbeatResponse(error_code=refused.code, error_message=heartbeat_words(refused))
+
+
+HANDLER = Handler(_handle, no_partitions)
