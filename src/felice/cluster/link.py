@@ -244,6 +244,9 @@ class Link:
             if not isinstance(error, FeliceError):
                 raise
             raise ConnectError(f"{where} failed at its first request: {error.message}", hint=error.hint) from error
+        if connection.ended is not None:
+            # Race: 1. the answer is read: this task is due; 2. what is read behind it ends the connection; 3. we run.
+            raise ConnectError(f"{where} ended behind its first answer: {connection.reason}") from connection.ended
         return connection
 
     # -- what happens to the connection ---------------------------------------------------------------------------
