@@ -346,7 +346,7 @@ class Cluster:
         api: type[Request[R]] | None = None,
         repeatable: bool = True,
     ) -> R:
-        """Have a broker answer: this one, the controller or any; try again on network errors, with backoff.
+        """Have a broker answer: this one, the controller or any; try again on errors of the way there, with backoff.
 
         With `repeatable=False` an error after which the request may have been carried out is raised at once. Error
         codes inside the answer are for the caller. Raises DeadlineExceeded with what was tried last.
@@ -366,7 +366,8 @@ class Cluster:
                         return await self.send(
                             target, request, role=role, timeout=min(left, self.config.request_timeout), api=api
                         )
-                except AMBIGUOUS as error:
+                except (*AMBIGUOUS, WireError) as error:
+                    # An answer that makes no sense has ended its connection; the next one may make some.
                     if error.may_have_happened and not repeatable:
                         raise
                     last = error

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -35,12 +36,13 @@ from felice.events import (
     Throttled,
     TopicRecreated,
 )
+from felice.wire.frames import encode_response
 from felice.wire.messages.api_versions import ApiVersionsRequest
 from felice.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from felice.wire.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from felice.wire.messages.metadata import MetadataRequest, MetadataResponse
 from heard_events import Told
-from scripted_broker import HANG_UP, SILENCE, ScriptedBroker, topic
+from scripted_broker import HANG_UP, SILENCE, ScriptedBroker, frame, topic
 
 Make = Callable[..., Cluster]
 
@@ -123,6 +125,43 @@ async def test_ready_that_fails_says_what_was_tried_last(make_cluster: Make) -> 
     assert isinstance(caught.value.__cause__, ConnectError)
     assert cluster.health.state == "connecting"
     assert "refused" in cluster.health.last_error
+
+
+async def test_row_12_a_connection_that_ends_right_behind_its_handshake_is_not_kept(
+    broker: ScriptedBroker, make_cluster: Make
+) -> None:
+    """Row 12: the first answer and garbage behind it come together; the next try is on another connection."""
+
+    def versions(request: Any, header: Any) -> Any:
+        answer = broker.versions(request, header)
+        if broker.accepted > 1:
+            return answer
+        pieces = encode_response(answer, header.api_key, header.api_version, header.correlation_id)
+        return frame(pieces) + b"\0\0\0\x04none"
+
+    broker.on(ApiVersionsRequest, versions)
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+    assert broker.accepted == 2
+
+
+async def test_row_12_one_answer_that_makes_no_sense_is_asked_for_again(
+    broker: ScriptedBroker, make_cluster: Make
+) -> None:
+    """Row 12: cut short within its frame, it costs its connection; where it must not be repeated, it is told."""
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+
+    def short(_: Any, header: Any) -> bytes:
+        return struct.pack(">iib", 5, header.correlation_id, 0)
+
+    broker.on(ListOffsetsRequest, lambda request, header: ListOffsetsResponse())
+    broker.script(ListOffsetsRequest, short)
+    assert await cluster.call(OFFSETS, deadline=soon()) == ListOffsetsResponse()
+    broker.script(ListOffsetsRequest, short)
+    with pytest.raises(WireError) as caught:
+        await cluster.call(OFFSETS, deadline=soon(), repeatable=False)
+    assert caught.value.may_have_happened
 
 
 async def test_row_13_a_web_server_at_the_address_is_named(broker: ScriptedBroker, make_cluster: Make) -> None:
