@@ -233,7 +233,6 @@ class Sender:
             if not batch.attempts:
                 lane.sequence.stamp(batch, self._identification.current if self._config.idempotence else None)
             batch.attempts += 1
-            batch.in_flight = True
         self._accumulator.finish([batch for _, batch in chosen])
         self._windows[node] = self._windows.get(node, 0) + 1
         self._send(node, [(lane, batch, lane.topic_id) for lane, batch in chosen])
@@ -269,8 +268,12 @@ class Sender:
         return True
 
     def _request(self, chosen: "list[Sent]", version: int) -> ProduceRequest:
+        """Make a request of these batches, now that there is a connection for it."""
         topics: dict[str, ProduceRequest.TopicProduceData] = {}
         for lane, batch, topic_id in chosen:
+            if batch.done:
+                continue  # Its time was up before there was a connection: it has never left, and has no bytes any more.
+            batch.in_flight = True
             queue = lane.queue
             topic = topics.get(queue.topic)
             if topic is None:

@@ -1,0 +1,87 @@
+"""Producers whose requests wait: for a connection, for a producer ID, for a broker that makes sense again."""
+
+import asyncio
+import struct
+from typing import Any
+
+import pytest
+
+from felice import AsyncProducer
+from felice.errors import DeadlineExceeded
+from felice.wire.messages.api_versions import ApiVersionsRequest
+from felice.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from felice.wire.messages.produce import ProduceRequest, ProduceResponse
+from producer_faces import QUICK
+from scripted_broker import ScriptedBroker, topic
+
+
+def produced(request: ProduceRequest, header: Any) -> ProduceResponse:
+    """Acknowledge everything."""
+    return ProduceResponse(
+        responses=[
+            ProduceResponse.TopicProduceResponse(
+                name=data.name,
+                topic_id=data.topic_id,
+                partition_responses=[
+                    ProduceResponse.TopicProduceResponse.PartitionProduceResponse(index=asked.index, base_offset=0)
+                    for asked in data.partition_data
+                ],
+            )
+            for data in request.topic_data
+        ]
+    )
+
+
+def scripted() -> ScriptedBroker:
+    """Make a broker with one topic of two partitions that takes what it gets."""
+    broker = ScriptedBroker()
+    broker.topics["letters"] = topic("letters", 1, 1)
+    broker.on(InitProducerIdRequest, lambda request, header: InitProducerIdResponse(producer_id=1, producer_epoch=0))
+    broker.on(ProduceRequest, produced)
+    return broker
+
+
+async def test_a_record_that_expires_while_its_request_waits_for_a_connection_stays_out_of_it() -> None:
+    """It fails without doubt, since it never left; the younger one in the same request is delivered."""
+    connected = asyncio.Event()
+    asked, identified = asyncio.Event(), asyncio.Event()
+    broker = scripted()
+
+    async def versions(request: Any, header: Any) -> Any:
+        if broker.accepted > 1:  # The first connection is for metadata, the second one for records.
+            await connected.wait()
+        return broker.versions(request, header)
+
+    async def identify(request: Any, header: Any) -> InitProducerIdResponse:
+        asked.set()
+        await identified.wait()
+        return InitProducerIdResponse(producer_id=1, producer_epoch=0)
+
+    broker.on(ApiVersionsRequest, versions)
+    broker.on(InitProducerIdRequest, identify)
+    async with broker, AsyncProducer(broker.address, linger=0, delivery_timeout=2.0, **QUICK) as producer:
+        await producer.partitions_for("letters")
+        old = await producer.send("letters", b"old", partition=0)
+        await asked.wait()
+        await asyncio.sleep(1.0)  # So much younger is the second one.
+        young = await producer.send("letters", b"young", partition=1)
+        identified.set()  # Both leave the accumulator together.
+        with pytest.raises(DeadlineExceeded) as caught:
+            await old
+        assert not caught.value.may_have_happened
+        assert "may have been written" not in str(caught.value)
+        connected.set()
+        assert (await young).partition == 1
+    (sent,) = (request for _, request in broker.requests if isinstance(request, ProduceRequest))
+    partitions = [data for topic_data in sent.topic_data for data in topic_data.partition_data]
+    assert [data.index for data in partitions] == [1]
+    assert all(data.records for data in partitions)
+
+
+async def test_an_answer_about_the_producer_id_that_makes_no_sense_is_not_the_end() -> None:
+    """One answer that is cut short within its frame ends its connection, and the next try is right."""
+    broker = scripted()
+    broker.script(InitProducerIdRequest, lambda _, header: struct.pack(">iib", 5, header.correlation_id, 0))
+    async with broker, AsyncProducer(broker.address, linger=0, **QUICK) as producer:
+        assert (await producer.send_and_wait("letters", b"a", partition=0, timeout=10)).offset == 0
+    assert broker.count(InitProducerIdRequest) == 2
