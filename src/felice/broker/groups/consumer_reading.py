@@ -26,7 +26,7 @@ from felice.wire.schema import RecordValue
 if TYPE_CHECKING:
     from felice.broker.groups.groups import Groups
 
-__all__ = ["ConsumerKey", "Known", "read_consumer_group"]
+__all__ = ["ConsumerKey", "read_consumer_group"]
 
 ConsumerKey: TypeAlias = (
     ConsumerGroupMetadataKey
@@ -36,9 +36,6 @@ ConsumerKey: TypeAlias = (
     | ConsumerGroupCurrentMemberAssignmentKey
     | ConsumerGroupRegularExpressionKey
 )
-
-Known: TypeAlias = dict[bytes, tuple[ConsumerKey, RecordValue]]
-"""The records that count, by the bytes of their keys."""
 
 Wants: TypeAlias = ConsumerGroupMemberMetadataValue
 Has: TypeAlias = ConsumerGroupCurrentMemberAssignmentValue

@@ -1,12 +1,13 @@
 """What a partition of `__consumer_offsets` says of groups: read again where its log has lost records."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from felice.broker.groups.classic import ClassicGroup
-from felice.broker.groups.consumer_reading import ConsumerKey, Known, read_consumer_group
+from felice.broker.groups.consumer_reading import ConsumerKey, read_consumer_group
 from felice.broker.groups.group import Group
 from felice.broker.groups.offsets import Committed, Offsets
+from felice.broker.groups.share_reading import ShareKey, read_share_group
 from felice.broker.log import PartitionLog
 from felice.wire.messages.offsets_topic import (
     KEYS,
@@ -16,7 +17,7 @@ from felice.wire.messages.offsets_topic import (
     OffsetCommitValue,
 )
 from felice.wire.records import ControlType, Record, read_control, read_header, read_records
-from felice.wire.schema import unpack_key
+from felice.wire.schema import RecordKey, RecordValue, unpack_key
 
 if TYPE_CHECKING:
     from felice.broker.groups.groups import Groups
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["read_groups"]
 
 NO_EXPIRY = -1
+
+K = TypeVar("K", bound=RecordKey)
+
+Known: TypeAlias = dict[bytes, tuple[K, RecordValue]]
+"""The records that count, by the bytes of their keys."""
 
 
 def read_groups(log: PartitionLog, groups: "Groups") -> Iterator[Group]:
@@ -50,11 +56,14 @@ class _Draft:
     def __init__(self) -> None:
         self.offsets = Offsets()
         self.classic: GroupMetadataValue | None = None
-        self.consumer: Known = {}
+        self.consumer: Known[ConsumerKey] = {}
+        self.share: Known[ShareKey] = {}
 
     def group(self, group_id: str, groups: "Groups") -> Group | None:
         """Return the group, or None where all of it was deleted."""
-        found = read_consumer_group(group_id, groups, self.offsets, self.consumer.values())
+        found: Group | None = read_consumer_group(group_id, groups, self.offsets, self.consumer.values())
+        if found is None:
+            found = read_share_group(group_id, groups, self.share.values())
         if found is None and (self.classic is not None or self.offsets.partitions()):
             return ClassicGroup.read(group_id, groups, self.offsets, self.classic)
         return found
@@ -70,11 +79,17 @@ def _take(drafts: dict[str, _Draft], record: Record, producer_id: int | None) ->
         draft = drafts.setdefault(key.group, _Draft())
         draft.classic = None if value is None else GroupMetadataValue.unpack(value)
     elif isinstance(key, ConsumerKey):
-        known = drafts.setdefault(key.group_id, _Draft()).consumer
-        if value is None:
-            known.pop(name, None)
-        else:
-            known[name] = key, key.value.unpack(value)
+        _know(drafts.setdefault(key.group_id, _Draft()).consumer, name, key, value)
+    elif isinstance(key, ShareKey):
+        _know(drafts.setdefault(key.group_id, _Draft()).share, name, key, value)
+
+
+def _know(known: Known[K], name: bytes, key: K, value: bytes | None) -> None:
+    """Take in a record with this key, or that it was deleted."""
+    if value is None:
+        known.pop(name, None)
+    else:
+        known[name] = key, key.value.unpack(value)
 
 
 def _take_offset(offsets: Offsets, key: OffsetCommitKey, record: Record, producer_id: int | None) -> None:

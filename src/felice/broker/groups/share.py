@@ -5,6 +5,7 @@ the heartbeat that brings a topic in, and so members learn of their partitions b
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -107,8 +108,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def step(self, present: ShareMember, updated: ShareMember) -> ShareMember:
         """Take a member, with what its request changes, one step further, and write down what came of it."""
-        if self.groups.find(self.id) is None:
-            self.groups.replace(self)
+        self._arrive()
         records = []
         if updated != present:
             records.append(share_log.member_record(self.id, updated))
@@ -126,8 +126,14 @@ class ShareGroup(AssignedGroup[ShareMember]):
             records.append(self.partitions_record())
         self.write(records)
         self.keep_alive(reached.id)
-        self.initialize(missing, self.epoch)
+        if missing:
+            self._initialize(missing)
         return reached
+
+    def _arrive(self) -> None:
+        """Be among the groups."""
+        if self.groups.find(self.id) is None:
+            self.groups.replace(self)
 
     def _has_more_to_assign(self) -> bool:
         """Tell whether partitions are initialized that nobody shall have yet, or somebody has what is not any more."""
@@ -166,7 +172,8 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def _session_is_over(self, member_id: str) -> None:
         """Remove a member that was silent for too long."""
-        self.fence(self.members[member_id])
+        with suppress(Refused):  # What cannot be written down has not happened.
+            self.fence(self.members[member_id])
 
     # --- the state of partitions ---
 
@@ -176,27 +183,49 @@ class ShareGroup(AssignedGroup[ShareMember]):
         late = self.clock.time_ms() - INITIALIZE_RETRY_INTERVAL_MS
         return self.partitions.missing((topics[name] for name in sorted(self.topics() & topics.keys())), late)
 
-    def initialize(self, partitions: Partitions, epoch: int) -> None:
+    def _initialize(self, partitions: Partitions) -> None:
         """Have the share coordinator keep the state of partitions; where it cannot, a later heartbeat tries again."""
-        if not partitions:
-            return
         try:
             for topic, indexes in partitions.items():
                 for index in sorted(indexes):
-                    self.cluster.share_state.initialize(self.id, topic, index, epoch, UNDECIDED)
+                    self.cluster.share_state.initialize(self.id, topic, index, self.epoch, UNDECIDED)
         except Refused:
-            self.partitions.abandon(partitions)
+            self.abandon_state(partitions)
         else:
-            self.partitions.finish(partitions, self._name_of)
+            self.finish_state(partitions)
+
+    def begin_state(self, partitions: Partitions) -> None:
+        """Write down that the share coordinator is about to be asked to keep the state of partitions."""
+        self._arrive()
+        self.partitions.begin(partitions, self._name_of, self.clock.time_ms())
+        self.write([self.partitions_record()])
+
+    def finish_state(self, partitions: Partitions) -> None:
+        """Write down that the share coordinator keeps the state of partitions."""
+        self.partitions.finish(partitions, self._name_of)
+        self.write([self.partitions_record()])
+
+    def abandon_state(self, partitions: Partitions) -> None:
+        """Write down that the share coordinator did not want to keep the state of partitions."""
+        self.partitions.abandon(partitions)
+        self.write([self.partitions_record()])
+
+    def begin_deletion(self, topics: Collection[bytes]) -> None:
+        """Write down that the share coordinator is about to be asked to drop the state of topics."""
+        self.partitions.delete(topics)
+        self.write([self.partitions_record()])
+
+    def finish_deletion(self, topics: Collection[bytes]) -> None:
+        """Write down that the share coordinator has dropped the state of topics."""
+        self.partitions.forget(topics)
         self.write([self.partitions_record()])
 
     def drop_state(self) -> bool:
         """Have the share coordinator drop the state of all partitions, before the group is deleted."""
         if not self.partitions:
             return False
-        known = self.partitions.everything()
-        self.partitions.delete(known)
-        self.write([self.partitions_record()])
+        known = self.partitions.everything(self._indexes_of)
+        self.begin_deletion(known)
         for topic, indexes in known.items():
             for index in sorted(indexes):
                 self.cluster.share_state.delete(self.id, topic, index)
@@ -204,15 +233,21 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def topic_deleted(self, topic_id: bytes) -> bool:
         """Forget what is known of a topic that is gone; the share coordinator does so by itself."""
-        if not self.partitions.forget([topic_id]):
-            return False
-        self.write([self.partitions_record()])
-        return True
+        known = self.partitions.forget([topic_id])
+        if known:
+            with suppress(Refused):
+                self.write([self.partitions_record()])
+        return known
 
     def _name_of(self, topic: bytes) -> str:
         """Return a topic's name."""
         found = self.cluster.topics_by_id.get(topic)
         return "<UNKNOWN>" if found is None else found.name
+
+    def _indexes_of(self, topic: bytes) -> frozenset[int]:
+        """Return all partitions of a topic."""
+        found = self.cluster.topics_by_id.get(topic)
+        return frozenset() if found is None else frozenset(range(len(found.partitions)))
 
     # --- the log ---
 

@@ -76,11 +76,12 @@ class SharePartitions:
         self.deleting.difference_update(topics)
         return not known.isdisjoint(topics)
 
-    def everything(self) -> dict[bytes, frozenset[int]]:
-        """Return all partitions whose state is kept or may be."""
-        known = {topic: some.indexes for topic, some in self.initialized.items()}
-        for topic, some in self.initializing.items():
-            known[topic] = known.get(topic, frozenset()) | some.indexes
+    def everything(self, indexes_of: Callable[[bytes], frozenset[int]]) -> dict[bytes, frozenset[int]]:
+        """Return all partitions whose state is kept or may be; `indexes_of` gives all that a topic has."""
+        known = {topic: indexes_of(topic) for topic in sorted(self.deleting)}
+        for some in (self.initialized, self.initializing):
+            for topic, partitions in some.items():
+                known[topic] = known.get(topic, frozenset()) | partitions.indexes
         return known
 
     def assignable(self) -> dict[bytes, frozenset[int]]:
