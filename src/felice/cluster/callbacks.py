@@ -7,7 +7,8 @@ come in the order they were posted.
 import logging
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 __all__ = ["Callbacks"]
@@ -50,11 +51,17 @@ class Callbacks:
         return True
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all that was posted before has run, up to `timeout` seconds; tell whether it has."""
+        """Wait until all that was posted before has run, up to `timeout` seconds; tell whether it has.
+
+        Where no thread can be started, as at the interpreter's end, the calls are made here.
+        """
         if self._thread is None and self._queue.empty():
             return True
         reached = threading.Event()
         self.post(reached.set)
+        with suppress(Empty):
+            while self._thread is None:
+                self._call(*self._queue.get_nowait())
         return reached.wait(timeout)
 
     def _start(self) -> None:
@@ -66,18 +73,20 @@ class Callbacks:
                     thread = threading.Thread(target=self._run, name="felice-callbacks", daemon=True)
                     thread.start()
                     self._thread = thread
+            except RuntimeError as error:
+                # The system's limit, or the interpreter is ending. Who posts is not to blame: the next post tries anew.
+                if self._queue.qsize() == 1:
+                    _log.warning("callbacks wait for a thread that cannot be started: %s", error)
             finally:
                 self._starting.release()
 
     def _run(self) -> None:
         while True:
-            function, args = self._queue.get()
-            try:
-                function(*args)
-            except BaseException:  # Even a SystemExit of one callback must not silence all the others.
-                _log.exception("a callback failed: %r", function)
-            function, args = _nothing, ()  # Drop the references before the next wait.
+            self._call(*self._queue.get())
 
-
-def _nothing() -> None:
-    """Stand in for the last call while the thread waits."""
+    def _call(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Make one call; references to it end with this."""
+        try:
+            function(*args)
+        except BaseException:  # Even a SystemExit of one callback must not silence all the others.
+            _log.exception("a callback failed: %r", function)

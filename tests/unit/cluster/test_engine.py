@@ -278,6 +278,39 @@ def test_a_callback_that_fails_is_logged_and_kills_nothing(caplog: pytest.LogCap
     assert "SystemExit" in caplog.text
 
 
+def test_who_posts_a_callback_learns_nothing_of_a_thread_that_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The system has no thread left: the calls wait for the next post that finds one."""
+    callbacks = Callbacks()
+    seen: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more_threads)
+        callbacks.post(seen.append, 1)
+        assert callbacks.offer(seen.append, 2)
+    assert seen == []
+    assert "can't start new thread" in caplog.text
+    callbacks.post(seen.append, 3)
+    assert callbacks.flush(5)
+    assert seen == [1, 2, 3]
+
+
+def test_callbacks_that_have_no_thread_are_made_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the interpreter's end Python starts no more threads, but what was delivered there has its callbacks."""
+    callbacks = Callbacks()
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    idents: list[int] = []
+    callbacks.post(lambda: idents.append(threading.get_ident()))
+    callbacks.post(lambda: 1 / 0)
+    callbacks.post(lambda: idents.append(threading.get_ident()))
+    assert callbacks.flush(5)
+    assert idents == [threading.get_ident()] * 2
+
+
+def no_more_threads(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_events_are_dropped_and_counted_when_too_many_wait_and_deliveries_never() -> None:
     callbacks = Callbacks(limit=10)
     gate, running = threading.Event(), threading.Event()
