@@ -213,14 +213,14 @@ class ShareState:
 
     def _forget(self, keys: Iterable[SharePartition]) -> None:
         """Delete states, in the log too where that has a leader."""
-        gone: dict[Partition, list[tuple[bytes, None]]] = {}
+        gone: dict[Partition, list[SharePartition]] = {}
         for key in keys:
-            del self._known[key]
-            tombstone = ShareSnapshotKey(**key._asdict()).pack(), None
-            gone.setdefault(self._home(key), []).append(tombstone)
-        for home, tombstones in gone.items():
+            gone.setdefault(self._home(key), []).append(key)
+        for home, theirs in gone.items():
             if home.leader != NO_LEADER:
-                self._append(home, tombstones)
+                self._append(home, [(ShareSnapshotKey(**key._asdict()).pack(), None) for key in theirs])
+            for key in theirs:
+                del self._known[key]
 
     def _append(self, home: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Append records to a partition of `__share_group_state`."""

@@ -1,0 +1,113 @@
+"""AlterShareGroupOffsets: a share group without members goes on at other offsets (KIP-932)."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from felice.broker.authorization import REFUSALS, Operation, Resource
+from felice.broker.call import Call, Handler
+from felice.broker.coordination import Kind
+from felice.broker.features import SHARE_GROUPS
+from felice.broker.groups.share_offsets import alter
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
+from felice.wire.messages.alter_share_group_offsets import AlterShareGroupOffsetsRequest, AlterShareGroupOffsetsResponse
+
+__all__ = ["HANDLER"]
+
+Asked: TypeAlias = AlterShareGroupOffsetsRequest.Topic
+Topic: TypeAlias = AlterShareGroupOffsetsResponse.Topic
+Partition: TypeAlias = AlterShareGroupOffsetsResponse.Partition
+
+
+def _handle(call: Call, request: AlterShareGroupOffsetsRequest) -> AlterShareGroupOffsetsResponse:
+    """Alter what can be altered; topics that cannot be come first in the answer."""
+    try:
+        call.check_faults(None)
+        call.cluster.features.check(SHARE_GROUPS)
+        call.authorize(Operation.READ, Resource.GROUP, request.group_id)
+        if not request.group_id:
+            raise Refused(ErrorCode.INVALID_GROUP_ID)
+        call.check_coordinator(Kind.GROUP, request.group_id)
+        left: list[Topic] = []
+        topics = [asked for asked in request.topics if not _left(call, asked, left)]
+        codes = _alter(call, request.group_id, topics)
+    except Refused as refused:
+        return AlterShareGroupOffsetsResponse(error_code=refused.code, error_message=refused.shown or refused.code.name)
+    return AlterShareGroupOffsetsResponse(
+        responses=left
+        + [
+            Topic(
+                topic_name=asked.topic_name,
+                topic_id=call.cluster.topics[asked.topic_name].id,
+                partitions=[
+                    _partition(part.partition_index, codes[asked.topic_name, part.partition_index])
+                    for part in asked.partitions
+                ],
+            )
+            for asked in topics
+        ]
+    )
+
+
+def _left(call: Call, asked: Asked, left: list[Topic]) -> bool:
+    """Tell whether a topic is left alone, and note why."""
+    code = ErrorCode.NONE
+    if not call.may(Operation.READ, Resource.TOPIC, asked.topic_name):
+        code = REFUSALS[Resource.TOPIC]
+    elif asked.topic_name not in call.cluster.topics:
+        code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    if code:
+        left.append(
+            Topic(
+                topic_name=asked.topic_name,
+                topic_id=call.cluster.topics[asked.topic_name].id
+                if asked.topic_name in call.cluster.topics
+                else bytes(16),
+                partitions=[_partition(part.partition_index, code) for part in asked.partitions],
+            )
+        )
+    return bool(code)
+
+
+def _alter(call: Call, group_id: str, topics: Iterable[Asked]) -> dict[tuple[str, int], ErrorCode]:
+    """Alter partitions as far as they exist; return what became of each."""
+    cluster = call.cluster
+    codes: dict[tuple[str, int], ErrorCode] = {}
+    starts: dict[bytes, dict[int, int]] = {}
+    for asked in topics:
+        if any(part.partition_index < 0 for part in asked.partitions):
+            # Kafka's coordinators refuse to ask each other that, and nobody expects it.
+            raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "a partition's number is not negative", shown=True)
+        topic = cluster.topics[asked.topic_name]
+        starts[topic.id] = {}
+        for part in asked.partitions:
+            where = topic.name, part.partition_index
+            codes[where] = _check(call, *where)
+            if not codes[where]:
+                starts[topic.id][part.partition_index] = part.start_offset
+    for (topic_id, index), refused in alter(cluster.groups, group_id, starts).items():
+        codes[cluster.topics_by_id[topic_id].name, index] = refused.code
+    return codes
+
+
+def _check(call: Call, topic: str, index: int) -> ErrorCode:
+    """Tell what keeps a partition from being altered."""
+    try:
+        call.check_faults(topic, index)
+    except Refused as refused:
+        return refused.code
+    exists = index < len(call.cluster.topics[topic].partitions)
+    return ErrorCode.NONE if exists else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def _partition(index: int, code: ErrorCode) -> Partition:
+    """Answer for one partition."""
+    return Partition(partition_index=index, error_code=code, error_message=code.name if code else None)
+
+
+def _partitions(call: Call, request: AlterShareGroupOffsetsRequest) -> Iterable[tuple[str, int]]:
+    """Give the partitions that are named."""
+    return ((topic.topic_name, part.partition_index) for topic in request.topics for part in topic.partitions)
+
+
+HANDLER = Handler(_handle, _partitions)
