@@ -209,7 +209,8 @@ def test_the_coordinator_stops_in_the_middle_of_a_transaction(name: str) -> None
 
 def test_markers_wait_for_a_leader() -> None:
     """A transaction that is decided while a partition has no leader is complete when that is back, not before."""
-    with Broker(nodes=2, configs={"transaction.state.log.replication.factor": 2}) as broker:
+    configs = {"transaction.state.log.replication.factor": 2, "transaction.state.log.min.isr": 1}
+    with Broker(nodes=2, configs=configs) as broker:
         broker.create_topic("letters", 2, replication_factor=1)
         with open_client("confluent-kafka", broker.bootstrap_servers, "writer") as client:
             client.begin()

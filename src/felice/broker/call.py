@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from felice.broker.authorization import CLUSTER_NAME, EVERY_BIT, REFUSALS, SUPPORTED, Operation, Resource
 from felice.broker.cluster import Cluster
@@ -24,6 +24,8 @@ __all__ = ["COORDINATED", "Call", "Handler", "no_partitions"]
 
 COORDINATED: Final = {Kind.GROUP: Resource.GROUP, Kind.TRANSACTION: Resource.TRANSACTIONAL_ID}
 """What access control entries call that which is coordinated."""
+
+R = TypeVar("R", bound=Response)
 
 
 class Call:
@@ -102,8 +104,8 @@ class Call:
         self.cluster.coordination.check(kind, key, self.node.id)
 
     def when_written(
-        self, kind: Kind, key: str, response: Response, refused: Callable[[ErrorCode], Response]
-    ) -> "Response | asyncio.Future[Any]":
+        self, kind: Kind, key: str, response: R, refused: Callable[[ErrorCode], R]
+    ) -> "R | asyncio.Future[Any]":
         """Return a coordinator's answer, as soon as all replicas in sync have what is written of groups or the like.
 
         While one of them lags that is a future. It gives another answer, by the code with which it is `refused`, where
@@ -116,16 +118,21 @@ class Call:
 
         outcome = Outcome()
 
-        def finish() -> Response:
+        def finish() -> R:
             code = COORDINATORS[ErrorCode(outcome.error_code)]
             return refused(code) if code else response
 
         waiting = Unconfirmed(home, home.log.end_offset, outcome)
-        clock = self.cluster.clock
-        seconds = self.cluster.settings.number("offsets.commit.timeout.ms") / 1000
-        return Confirmation(
-            self.loop, self.node.id, [waiting], seconds, finish, call_later=clock.call_later
-        ).future
+        seconds = self._patience(kind, key) / 1000
+        call_later = self.cluster.clock.call_later
+        return Confirmation(self.loop, self.node.id, [waiting], seconds, finish, call_later=call_later).future
+
+    def _patience(self, kind: Kind, key: str) -> int:
+        """Return how long a coordinator waits for replicas to have what it wrote, in milliseconds."""
+        transaction = self.cluster.transactions.find(key) if kind is Kind.TRANSACTION else None
+        return (
+            self.cluster.settings.number("offsets.commit.timeout.ms") if transaction is None else transaction.timeout_ms
+        )
 
     def may(self, operation: Operation, kind: Resource, name: str = CLUSTER_NAME) -> bool:
         """Tell whether the client may do something with a resource."""

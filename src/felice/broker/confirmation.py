@@ -1,23 +1,59 @@
-"""Produce with acks=all while a replica in sync lags: the answer waits until all in sync have the records."""
+"""What is written with acks=all while a replica in sync lags: the answer waits until all in sync have the records.
+
+Clients write so, and coordinators always do.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from felice.broker.partition import Partition
 from felice.errors import ErrorCode
-from felice.wire.messages.produce import ProduceResponse
 
-__all__ = ["Confirmation", "Unconfirmed"]
+__all__ = ["COORDINATORS", "Confirmation", "Outcome", "Unconfirmed"]
+
+COORDINATORS: Final = {
+    ErrorCode.NONE: ErrorCode.NONE,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: ErrorCode.NOT_COORDINATOR,
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.REQUEST_TIMED_OUT: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+}
+"""How coordinators tell what became of their records."""
 
 
-class Unconfirmed(NamedTuple):
+class Judged(Protocol):
+    """What has an error code: a part of an answer."""
+
+    error_code: int
+
+
+class Alarm(Protocol):
+    """What can be called off."""
+
+    def cancel(self) -> object:
+        """Let it not ring."""
+        ...
+
+
+class Outcome:
+    """What became of records for which an answer has no part of its own."""
+
+    __slots__ = ("error_code",)
+
+    def __init__(self) -> None:
+        self.error_code: int = ErrorCode.NONE
+
+
+J = TypeVar("J", bound=Judged)
+
+
+class Unconfirmed(NamedTuple, Generic[J]):
     """Records that were appended, and that not all replicas in sync have."""
 
     partition: Partition
     needed: int
     """The high watermark with which they all have them."""
-    result: ProduceResponse.PartitionProduceResponse
+    result: J
 
     def outcome(self, node_id: int) -> ErrorCode | None:
         """Return the code to answer with, or None where it is too early."""
@@ -26,7 +62,7 @@ class Unconfirmed(NamedTuple):
             return ErrorCode.NOT_LEADER_OR_FOLLOWER
         if partition.high_watermark < self.needed:
             return None
-        if len(partition.in_sync) < partition.least_in_sync:
+        if partition.is_short:
             return ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
         return ErrorCode.NONE
 
@@ -40,16 +76,21 @@ class Confirmation:
         self,
         loop: asyncio.AbstractEventLoop,
         node_id: int,
-        waiting: Iterable[Unconfirmed],
+        waiting: Iterable[Unconfirmed[Any]],
         seconds: float,
-        finish: Callable[[], ProduceResponse],
+        finish: Callable[[], Any],
+        *,
+        call_later: Callable[[float, Callable[[], object]], Alarm] | None = None,
     ) -> None:
-        """Take what waits on a node and for how long; `finish` gives the answer when all results have their codes."""
+        """Take what waits on a node and for how long; `finish` gives the answer when all results have their codes.
+
+        The time is the loop's unless another clock's `call_later` is given.
+        """
         self._node_id = node_id
         self._waiting = list(waiting)
         self._finish = finish
-        self.future: asyncio.Future[ProduceResponse] = loop.create_future()
-        self._timer = loop.call_later(seconds, self._time_up)
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self._timer = (call_later or loop.call_later)(seconds, self._time_up)
         self._partitions = {unconfirmed.partition for unconfirmed in self._waiting}
         for partition in self._partitions:
             partition.watchers.add(self)
@@ -87,7 +128,7 @@ class Confirmation:
         if not self._waiting and not self.future.done():
             self.future.set_result(self._finish())
 
-    def _over(self, future: "asyncio.Future[ProduceResponse]") -> None:
+    def _over(self, future: "asyncio.Future[Any]") -> None:
         """Take back what was registered, also where the connection is gone and the future cancelled."""
         self._timer.cancel()
         for partition in self._partitions:

@@ -40,6 +40,9 @@ class _Home(NamedTuple):
     partitions: str
     replicas: str
     segment: str
+    least_in_sync: str | None
+    """None where the topic has the `min.insync.replicas` of all topics."""
+    configs: dict[str, str]
 
 
 HOMES = {
@@ -48,18 +51,24 @@ HOMES = {
         "offsets.topic.num.partitions",
         "offsets.topic.replication.factor",
         "offsets.topic.segment.bytes",
+        None,
+        {"cleanup.policy": "compact", "compression.type": "producer"},
     ),
     Kind.TRANSACTION: _Home(
         TRANSACTIONS_TOPIC,
         "transaction.state.log.num.partitions",
         "transaction.state.log.replication.factor",
         "transaction.state.log.segment.bytes",
+        "transaction.state.log.min.isr",
+        {"cleanup.policy": "compact", "compression.type": "uncompressed", "unclean.leader.election.enable": "false"},
     ),
     Kind.SHARE: _Home(
         "__share_group_state",
         "share.coordinator.state.topic.num.partitions",
         "share.coordinator.state.topic.replication.factor",
         "share.coordinator.state.topic.segment.bytes",
+        "share.coordinator.state.topic.min.isr",
+        {"cleanup.policy": "delete", "compression.type": "producer", "retention.ms": "-1"},
     ),
 }
 
@@ -108,16 +117,18 @@ class Coordination:
         """Create the topic of a kind."""
         cluster, home = self._cluster, HOMES[kind]
         number = cluster.settings.number
+        replicas = min(number(home.replicas), len(cluster.nodes))
+        configs = home.configs | {"segment.bytes": str(number(home.segment))}
+        if home.least_in_sync is not None:
+            # Where there are not as many nodes as there should be replicas, it is fewer by as many.
+            missing = number(home.replicas) - replicas
+            configs["min.insync.replicas"] = str(max(number(home.least_in_sync) - missing, 1))
         topic = cluster.create_topic(
             cluster.plan_topic(
                 home.topic,
                 number(home.partitions),
-                min(number(home.replicas), len(cluster.nodes)),
-                configs={
-                    "cleanup.policy": "compact",
-                    "compression.type": "producer",
-                    "segment.bytes": str(number(home.segment)),
-                },
+                replicas,
+                configs=configs,
             )
         )
         for partition in topic.partitions:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
-from felice.broker.partition import Partition
+from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.producers import Appended
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
 from felice.wire.records import BatchBuilder
 
 __all__ = ["write"]
@@ -24,7 +26,12 @@ def write(
 
     With a `writer`, a producer's ID and epoch, the batch belongs to that producer's transaction. As in Kafka all of its
     batches have the sequence 0 then.
+
+    A coordinator writes with acks=all: while nobody leads, or too few replicas are in sync, it is refused, in the code
+    that Kafka's coordinators answer with then. Whoever asks has to leave everything as it is.
     """
+    if partition.leader == NO_LEADER or partition.is_short:
+        raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, "too few replicas of the coordinator's log are in sync")
     builder = BatchBuilder()
     for key, value in records:
         builder.append(value, key, None, now)

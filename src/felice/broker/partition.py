@@ -37,7 +37,7 @@ class Watcher(Protocol):
         ...
 
     def advanced(self) -> None:
-        """Hear that the high watermark went up without an append."""
+        """Hear that the high watermark went up without an append, or that enough replicas are in sync again."""
         ...
 
     def changed(self) -> None:
@@ -94,6 +94,11 @@ class Partition:
         """How many replicas must be in sync for acks=all; never more than there are."""
         wanted = 1 if self.topic is None else self.topic.settings.number("min.insync.replicas")
         return min(wanted, len(self.replicas))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether fewer replicas are in sync than acks=all asks for."""
+        return len(self.in_sync) < self.least_in_sync
 
     @property
     def target(self) -> list[int]:
@@ -251,8 +256,9 @@ class Partition:
     def catch_up(self, alive: Collection[int]) -> None:
         """Let all replicas have what the leader has that are alive and not told to lag: those are in sync."""
         if self.leader != NO_LEADER:
+            was_short = self.is_short
             self._follow(alive)
-            self._advance()
+            self._advance(was_short and not self.is_short)
             self._finish_reassignment(alive)
 
     def _follow(self, alive: Collection[int]) -> None:
@@ -384,15 +390,18 @@ class Partition:
         for watcher in tuple(self.watchers):
             watcher.changed()
 
-    def _advance(self) -> None:
-        """Move the high watermark after a change among the replicas, and tell those who wait for it."""
-        if self._settle():
+    def _advance(self, enough: bool = False) -> None:
+        """Move the high watermark after a change among the replicas, and tell those who wait for it.
+
+        They are told too where now there are `enough` in sync, that were too few.
+        """
+        if self._settle() or enough:
             for watcher in tuple(self.watchers):
                 watcher.advanced()
 
     def _settle(self) -> bool:
         """Move the high watermark up to what all replicas in sync have, and tell whether it moved."""
-        if self.leader == NO_LEADER or len(self.in_sync) < self.least_in_sync:
+        if self.leader == NO_LEADER or self.is_short:
             return False
         end = self.log.end_offset
         if self.behind:

@@ -9,6 +9,7 @@ A group that is deleted is Dead. `joining` has the ways in, `membership` what el
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from felice.broker.clock import Timer
@@ -237,9 +238,7 @@ class ClassicGroup(Group):
     def prepare(self) -> None:
         """Begin to wait for all members to join; before the first generation, for more of them."""
         if self.phase is Phase.COMPLETING:
-            for member in self.roster:
-                member.assignment = b""
-                self._answer_sync(member, ErrorCode.REBALANCE_IN_PROGRESS)
+            self._refuse_syncs(ErrorCode.REBALANCE_IN_PROGRESS)
         self._stop_waiting_for_syncs()
         self._initial = self.phase is Phase.EMPTY
         self._enter(Phase.PREPARING)
@@ -294,7 +293,8 @@ class ClassicGroup(Group):
             self.protocol = None
             self._topics = self._read_subscriptions()
             self._enter(Phase.EMPTY)
-            self.write({})
+            with suppress(Refused):  # As in Kafka it is empty all the same.
+                self.write({})
             return
         self.protocol = self.roster.elected_protocol()
         self._topics = self._read_subscriptions()
@@ -342,8 +342,16 @@ class ClassicGroup(Group):
             self._stop_waiting_for_syncs()
 
     def assign(self, assignments: Mapping[str, bytes]) -> None:
-        """Take the leader's word for who gets what, and tell all that wait for it."""
-        self.write(assignments)
+        """Take the leader's word for who gets what, and tell all that wait for it.
+
+        Where it cannot be written down they hear of that instead, and join again.
+        """
+        try:
+            self.write(assignments)
+        except Refused as refused:
+            self._refuse_syncs(refused.code)
+            self.prepare()
+            return
         self._topics = self._read_subscriptions()
         for member in self.roster:
             member.assignment = assignments.get(member.id, b"")
@@ -364,6 +372,12 @@ class ClassicGroup(Group):
             member.syncing = None
             self.keep_alive(member)
 
+    def _refuse_syncs(self, code: ErrorCode) -> None:
+        """Send all away that wait for their assignment; there is none."""
+        for member in self.roster:
+            member.assignment = b""
+            self._answer_sync(member, code)
+
     def _syncs_over(self) -> None:
         """Remove members that have not asked for their assignment in time."""
         self._sync_timer = None
@@ -375,8 +389,9 @@ class ClassicGroup(Group):
 
     def write(self, assignments: Mapping[str, bytes]) -> None:
         """Write down the members of the present generation, with what they are assigned."""
-        self._written = logged(self, assignments)
-        self.groups.write(self.id, [group_record(self.id, self._written)])
+        written = logged(self, assignments)
+        self.groups.write(self.id, [group_record(self.id, written)])
+        self._written = written
 
     def tombstones(self) -> Collection[Record]:
         """Return the record that deletes the group."""

@@ -1,6 +1,7 @@
 """The registry of groups: finds them, writes their records, and lets old offsets expire."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from felice.broker import journal
@@ -94,18 +95,18 @@ class Groups:
                 missing = version >= MISSING_GROUP_FROM and not transactional
                 raise Refused(ErrorCode.GROUP_ID_NOT_FOUND if missing else ErrorCode.ILLEGAL_GENERATION)
             group = ClassicGroup(group_id, self)
-            self.replace(group)
         check = group.check_commit(claim, transactional=transactional, version=version)
         if not transactional:
             group.committed(claim)
         return group, check
 
     def commit(self, group: Group, offsets: Mapping[tuple[str, int], Committed]) -> None:
-        """Commit offsets by topic and partition."""
+        """Commit offsets by topic and partition; the group may be one that begins with them."""
         if offsets:
             first = self.write(group.id, [offset_record(group.id, *key, offset) for key, offset in offsets.items()])
             for number, (key, offset) in enumerate(offsets.items()):
                 group.offsets.put(*key, offset._replace(position=first + number))
+        self._have(group)
 
     def stage(self, group: Group, writer: tuple[int, int], offsets: Mapping[tuple[str, int], Committed]) -> None:
         """Keep offsets until the transaction is decided of `writer`, a producer's ID and epoch."""
@@ -114,6 +115,7 @@ class Groups:
             first = self.write(group.id, records, writer=writer)
             for number, (key, offset) in enumerate(offsets.items()):
                 group.offsets.stage(writer[0], *key, offset._replace(position=first + number))
+        self._have(group)
 
     def for_member(self, group_id: str) -> Group:
         """Return the group of somebody who claims to be a member, or refuse with UNKNOWN_MEMBER_ID."""
@@ -128,6 +130,11 @@ class Groups:
         if self._expiry is None:
             self._wait_for_expiry()
 
+    def _have(self, group: Group) -> None:
+        """Keep a group, unless it is there."""
+        if group.id not in self._groups:
+            self.replace(group)
+
     def remove(self, group: Group) -> None:
         """Forget a group. Its records are left alone: see `delete`."""
         del self._groups[group.id]
@@ -136,6 +143,7 @@ class Groups:
     def write(self, group_id: str, records: Iterable[Record], *, writer: tuple[int, int] | None = None) -> int:
         """Append records to the group's partition of `__consumer_offsets`; return the first one's offset.
 
+        It is refused with COORDINATOR_NOT_AVAILABLE while too few replicas are in sync: then nothing may have changed.
         `writer` is the ID and the epoch of a producer in whose transaction that happens.
         """
         partition = self.cluster.coordination.partition(Kind.GROUP, group_id)
@@ -151,9 +159,12 @@ class Groups:
 
     def drop_offsets(self, group: Group, partitions: Iterable[tuple[str, int]]) -> None:
         """Delete what is committed or staged of partitions."""
-        gone = [partition for partition in partitions if group.offsets.drop(*partition)]
+        known = group.offsets.partitions()
+        gone = [partition for partition in dict.fromkeys(partitions) if partition in known]
         if gone:
             self.write(group.id, [offset_tombstone(group.id, *partition) for partition in gone])
+        for partition in gone:
+            group.offsets.drop(*partition)
 
     def settle_transaction(self, partition_index: int, producer_id: int, committed: bool) -> None:
         """End a transaction for the groups whose records lie in this partition of `__consumer_offsets`."""
@@ -187,11 +198,10 @@ class Groups:
         now = self.cluster.clock.time_ms()
         retention = self.cluster.settings.number("offsets.retention.minutes") * 60_000
         for group in self:
-            if self.cluster.coordination.node_id(Kind.GROUP, group.id) == NO_LEADER:
-                continue
-            self.drop_offsets(group, _expired(group, now, retention))
-            if group.expires and group.is_empty and not group.offsets.partitions():
-                self.delete(group)
+            with suppress(Refused):  # What cannot be written down now is looked at again.
+                self.drop_offsets(group, _expired(group, now, retention))
+                if group.expires and group.is_empty and not group.offsets.partitions():
+                    self.delete(group)
         if self._groups:
             self._wait_for_expiry()
 
@@ -201,7 +211,10 @@ class Groups:
             self.clear()
             return
         for group in self:
-            self.drop_offsets(group, sorted(known for known in group.offsets.partitions() if known[0] == topic.name))
+            with suppress(Refused):  # As in Kafka they are kept then, until they expire.
+                self.drop_offsets(
+                    group, sorted(known for known in group.offsets.partitions() if known[0] == topic.name)
+                )
             group.topic_deleted(topic.id)
 
     def _moved(self, index: int) -> None:
@@ -212,17 +225,30 @@ class Groups:
         groups = [group for group in self if coordination.partition(Kind.GROUP, group.id) is home]
         if led and self._logs.setdefault(index, home.log) is not home.log:
             self._logs[index] = home.log
-            for group in groups:
-                group.moved(False)
-                self.remove(group)
-            from felice.broker.groups.reading import read_groups
-
-            groups = list(read_groups(home.log, self))
+            self._read(groups, home.log)
+            return
         for group in groups:
             found = group.moved(led)
             if found is None:
                 self.remove(group)
             else:
+                self.replace(found)
+
+    def take_back(self, group_id: str) -> None:
+        """Know of a group what its log says, where it went on with what could not be written then."""
+        home = self.cluster.coordination.partition(Kind.GROUP, group_id)
+        self._read([self._groups[group_id]], home.log, group_id)
+
+    def _read(self, groups: Iterable[Group], log: PartitionLog, group_id: str | None = None) -> None:
+        """Put in the place of groups what a log tells of them, of all of its groups or of one."""
+        from felice.broker.groups.reading import read_groups
+
+        for group in groups:
+            group.moved(False)
+            self.remove(group)
+        for group in read_groups(log, self, group_id):
+            found = group.moved(True)
+            if found is not None:
                 self.replace(found)
 
 

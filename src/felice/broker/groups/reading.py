@@ -32,8 +32,8 @@ Known: TypeAlias = dict[bytes, tuple[K, RecordValue]]
 """The records that count, by the bytes of their keys."""
 
 
-def read_groups(log: PartitionLog, groups: "Groups") -> Iterator[Group]:
-    """Give the groups of which a log tells; time does not pass for their members yet."""
+def read_groups(log: PartitionLog, groups: "Groups", group_id: str | None = None) -> Iterator[Group]:
+    """Give the groups of which a log tells, or one of them; time does not pass for their members yet."""
     drafts: dict[str, _Draft] = {}
     for batch in log.batches():
         header = read_header(batch)
@@ -44,8 +44,8 @@ def read_groups(log: PartitionLog, groups: "Groups") -> Iterator[Group]:
                     draft.offsets.settle(header.producer_id, committed)
             else:
                 _take(drafts, record, header.producer_id if header.is_transactional else None)
-    for group_id, draft in drafts.items():
-        group = draft.group(group_id, groups)
+    for known, draft in drafts.items():
+        group = draft.group(known, groups) if group_id in (None, known) else None
         if group is not None:
             yield group
 

@@ -1,11 +1,13 @@
 """Requests of the classic protocol that are answered when the others have come too."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from felice.errors import ErrorCode
 from felice.wire.messages.join_group import JoinGroupResponse
 from felice.wire.messages.sync_group import SyncGroupResponse
+from felice.wire.schema import Response
 
 __all__ = ["WaitingJoin", "WaitingSync"]
 
@@ -34,18 +36,31 @@ class WaitingJoin:
 
 
 class WaitingSync:
-    """A SyncGroup request."""
+    """A SyncGroup request. With `when_written` an answer to it may be a future: until the replicas have the group."""
 
-    __slots__ = ("future",)
+    __slots__ = ("_when_written", "future")
 
-    def __init__(self, future: "asyncio.Future[Any]") -> None:
+    def __init__(
+        self,
+        future: "asyncio.Future[Any]",
+        when_written: "Callable[[SyncGroupResponse], Response | asyncio.Future[Any]]" = lambda response: response,
+    ) -> None:
         self.future = future
+        self._when_written = when_written
 
     def answer(self, response: SyncGroupResponse) -> None:
         """Answer it, unless that has happened."""
-        if not self.future.done():
-            self.future.set_result(response)
+        answer = self._when_written(response)
+        if isinstance(answer, asyncio.Future):
+            answer.add_done_callback(lambda written: self._settle(written.result()))
+        else:
+            self._settle(answer)
 
     def refuse(self, code: ErrorCode) -> None:
         """Answer with an error."""
-        self.answer(SyncGroupResponse(error_code=code))
+        self._settle(SyncGroupResponse(error_code=code))
+
+    def _settle(self, response: Response) -> None:
+        """Answer it now."""
+        if not self.future.done():
+            self.future.set_result(response)

@@ -1,5 +1,8 @@
 """AddOffsetsToTxn: the partition that keeps a group's offsets joins a transaction (KIP-98)."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import OFFSETS_TOPIC, Kind
@@ -13,7 +16,7 @@ __all__ = ["HANDLER"]
 FENCED_FROM = 2
 
 
-def _handle(call: Call, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnResponse:
+def _handle(call: Call, request: AddOffsetsToTxnRequest) -> "AddOffsetsToTxnResponse | asyncio.Future[Any]":
     """Add it."""
     try:
         call.check_coordinator(Kind.TRANSACTION, request.transactional_id, Operation.WRITE)
@@ -27,7 +30,12 @@ def _handle(call: Call, request: AddOffsetsToTxnRequest) -> AddOffsetsToTxnRespo
         )
     except Refused as refused:
         return AddOffsetsToTxnResponse(error_code=told(refused.code, call.version, FENCED_FROM))
-    return AddOffsetsToTxnResponse()
+    return call.when_written(
+        Kind.TRANSACTION,
+        request.transactional_id,
+        AddOffsetsToTxnResponse(),
+        lambda code: AddOffsetsToTxnResponse(error_code=code),
+    )
 
 
 HANDLER = Handler(_handle, no_partitions)

@@ -1,7 +1,8 @@
 """AddPartitionsToTxn: partitions join a transaction, or brokers ask whether they did (KIP-98, KIP-890)."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
@@ -24,10 +25,17 @@ TopicResult: TypeAlias = AddPartitionsToTxnResponse.AddPartitionsToTxnTopicResul
 PartitionResult: TypeAlias = AddPartitionsToTxnResponse.AddPartitionsToTxnPartitionResult
 
 
-def _handle(call: Call, request: AddPartitionsToTxnRequest) -> AddPartitionsToTxnResponse:
+def _handle(call: Call, request: AddPartitionsToTxnRequest) -> "AddPartitionsToTxnResponse | asyncio.Future[Any]":
     """Add to one transaction, or (from version 4 on, between brokers) to several."""
     if call.version < BATCHED_FROM:
-        return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_results(_add(call, _only(request))))
+        asked = _only(request)
+        codes = _add(call, asked)
+        response = _early(codes)
+        if any(codes.values()):
+            return response
+        return call.when_written(
+            Kind.TRANSACTION, asked.transactional_id, response, lambda code: _early(dict.fromkeys(codes, code))
+        )
     code = call.error(Operation.CLUSTER_ACTION)
     if code == ErrorCode.CLUSTER_AUTHORIZATION_FAILED:
         return AddPartitionsToTxnResponse(error_code=code)
@@ -39,6 +47,11 @@ def _handle(call: Call, request: AddPartitionsToTxnRequest) -> AddPartitionsToTx
             for asked in request.transactions
         ]
     )
+
+
+def _early(codes: Codes) -> AddPartitionsToTxnResponse:
+    """Answer a request of an early version."""
+    return AddPartitionsToTxnResponse(results_by_topic_v3_and_below=_results(codes))
 
 
 def _only(request: AddPartitionsToTxnRequest) -> Asked:

@@ -1,5 +1,8 @@
 """ConsumerGroupHeartbeat: a member of a consumer group joins, reports, learns its assignment, leaves (KIP-848)."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
@@ -8,12 +11,15 @@ from felice.broker.groups.consumer_heartbeat import check, heartbeat
 from felice.broker.handlers.assigned_groups import heartbeat_words
 from felice.broker.java import address_text
 from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
 from felice.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse
 
 __all__ = ["HANDLER"]
 
 
-def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroupHeartbeatResponse:
+def _handle(
+    call: Call, request: ConsumerGroupHeartbeatRequest
+) -> "ConsumerGroupHeartbeatResponse | asyncio.Future[Any]":
     """Hand the request to the group."""
     try:
         call.check_faults(None)
@@ -22,9 +28,15 @@ def _handle(call: Call, request: ConsumerGroupHeartbeatRequest) -> ConsumerGroup
             call.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
         check(request, call.version, allowed_assignors(call.cluster.settings))
         call.check_coordinator(Kind.GROUP, request.group_id)
-        return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
+        response = heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
     except Refused as refused:
-        return ConsumerGroupHeartbeatResponse(error_code=refused.code, error_message=heartbeat_words(refused))
+        return _refused(refused.code, refused.message)
+    return call.when_written(Kind.GROUP, request.group_id, response, _refused)
+
+
+def _refused(code: ErrorCode, message: str | None = None) -> ConsumerGroupHeartbeatResponse:
+    """Answer with an error."""
+    return ConsumerGroupHeartbeatResponse(error_code=code, error_message=heartbeat_words(code, message))
 
 
 HANDLER = Handler(_handle, no_partitions)

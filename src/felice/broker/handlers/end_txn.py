@@ -1,5 +1,8 @@
 """EndTxn: a transaction is committed or aborted (KIP-98), and since version 5 its producer's epoch raised (KIP-890)."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
@@ -14,7 +17,7 @@ FENCED_FROM = 2
 BUMPED_FROM = 5
 
 
-def _handle(call: Call, request: EndTxnRequest) -> EndTxnResponse:
+def _handle(call: Call, request: EndTxnRequest) -> "EndTxnResponse | asyncio.Future[Any]":
     """End it."""
     try:
         call.check_coordinator(Kind.TRANSACTION, request.transactional_id, Operation.WRITE)
@@ -26,7 +29,10 @@ def _handle(call: Call, request: EndTxnRequest) -> EndTxnResponse:
         )
     except Refused as refused:
         return EndTxnResponse(error_code=told(refused.code, call.version, FENCED_FROM))
-    return EndTxnResponse(producer_id=producer_id, producer_epoch=epoch)
+    response = EndTxnResponse(producer_id=producer_id, producer_epoch=epoch)
+    return call.when_written(
+        Kind.TRANSACTION, request.transactional_id, response, lambda code: EndTxnResponse(error_code=code)
+    )
 
 
 HANDLER = Handler(_handle, no_partitions)

@@ -1,5 +1,8 @@
 """Heartbeat: a member of a group is alive."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
@@ -11,7 +14,7 @@ from felice.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 __all__ = ["HANDLER"]
 
 
-def _handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse:
+def _handle(call: Call, request: HeartbeatRequest) -> "HeartbeatResponse | asyncio.Future[Any]":
     """Keep the session alive."""
     try:
         call.check_faults(None)
@@ -22,8 +25,13 @@ def _handle(call: Call, request: HeartbeatRequest) -> HeartbeatResponse:
         group = call.cluster.groups.for_member(request.group_id)
         group.heartbeat(Claim(request.member_id, request.group_instance_id, request.generation_id))
     except Refused as refused:
-        return HeartbeatResponse(error_code=refused.code)
-    return HeartbeatResponse()
+        return _refused(refused.code)
+    return call.when_written(Kind.GROUP, request.group_id, HeartbeatResponse(), _refused)
+
+
+def _refused(code: ErrorCode) -> HeartbeatResponse:
+    """Answer with an error."""
+    return HeartbeatResponse(error_code=code)
 
 
 HANDLER = Handler(_handle, no_partitions)

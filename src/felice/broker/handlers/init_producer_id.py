@@ -1,5 +1,8 @@
 """InitProducerId: a producer ID and an epoch, for idempotence (KIP-98) or a transactional ID."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
@@ -16,7 +19,7 @@ NO_EPOCH = -1
 FENCED_FROM = 4
 
 
-def _handle(call: Call, request: InitProducerIdRequest) -> InitProducerIdResponse:
+def _handle(call: Call, request: InitProducerIdRequest) -> "InitProducerIdResponse | asyncio.Future[Any]":
     """Hand out a producer ID.
 
     An idempotent producer always gets a new one: it raises its epoch by itself (KIP-360).
@@ -32,10 +35,14 @@ def _handle(call: Call, request: InitProducerIdRequest) -> InitProducerIdRespons
         call.authorize(Operation.WRITE, Resource.TRANSACTIONAL_ID, request.transactional_id)
         producer_id, epoch = _initialise(call, request, request.transactional_id)
     except Refused as refused:
-        return InitProducerIdResponse(
-            error_code=told(refused.code, call.version, FENCED_FROM), producer_id=NO_PRODUCER, producer_epoch=NO_EPOCH
-        )
-    return InitProducerIdResponse(producer_id=producer_id, producer_epoch=epoch)
+        return _refused(told(refused.code, call.version, FENCED_FROM))
+    response = InitProducerIdResponse(producer_id=producer_id, producer_epoch=epoch)
+    return call.when_written(Kind.TRANSACTION, request.transactional_id, response, _refused)
+
+
+def _refused(code: ErrorCode) -> InitProducerIdResponse:
+    """Answer with an error."""
+    return InitProducerIdResponse(error_code=code, producer_id=NO_PRODUCER, producer_epoch=NO_EPOCH)
 
 
 def _check_idempotent(call: Call) -> None:

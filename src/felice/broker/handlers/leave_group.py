@@ -1,5 +1,8 @@
 """LeaveGroup: members leave, or are removed."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
@@ -12,10 +15,10 @@ __all__ = ["HANDLER"]
 BATCHED_FROM = 3
 
 
-def _handle(call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse:
+def _handle(call: Call, request: LeaveGroupRequest) -> "LeaveGroupResponse | asyncio.Future[Any]":
     """Remove members; before version 3 there is one, whose error stands for the request's."""
     batched = call.version >= BATCHED_FROM
-    leaving = (
+    leaving: list[tuple[str, str | None]] = (
         [(member.member_id, member.group_instance_id) for member in request.members]
         if batched
         else [(request.member_id, None)]
@@ -29,8 +32,18 @@ def _handle(call: Call, request: LeaveGroupRequest) -> LeaveGroupResponse:
         codes = call.cluster.groups.for_member(request.group_id).leave(leaving)
     except Refused as refused:
         if refused.code != ErrorCode.UNKNOWN_MEMBER_ID:
-            return LeaveGroupResponse(error_code=refused.code)
+            return _refused(refused.code)
         codes = [ErrorCode.UNKNOWN_MEMBER_ID] * len(leaving)
+    return call.when_written(Kind.GROUP, request.group_id, _answer(leaving, codes, batched), _refused)
+
+
+def _refused(code: ErrorCode) -> LeaveGroupResponse:
+    """Answer with an error."""
+    return LeaveGroupResponse(error_code=code)
+
+
+def _answer(leaving: list[tuple[str, str | None]], codes: list[ErrorCode], batched: bool) -> LeaveGroupResponse:
+    """Tell how it went for each."""
     if not batched:
         return LeaveGroupResponse(error_code=codes[0])
     return LeaveGroupResponse(

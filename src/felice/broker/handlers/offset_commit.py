@@ -1,7 +1,8 @@
 """OffsetCommit: what a group has read so far."""
 
+import asyncio
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
@@ -31,7 +32,7 @@ class _Commit(NamedTuple):
     asked: Asked
 
 
-def _handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
+def _handle(call: Call, request: OffsetCommitRequest) -> "OffsetCommitResponse | asyncio.Future[Any]":
     """Commit what is of partitions that exist."""
     refused: dict[int, list[Answer]] = {}
     commits: list[_Commit] = []
@@ -42,11 +43,18 @@ def _handle(call: Call, request: OffsetCommitRequest) -> OffsetCommitResponse:
             except Refused as no:
                 answer = Answer(partition_index=asked.partition_index, error_code=no.code)
                 refused.setdefault(number, []).append(answer)
-    accepted: dict[int, list[Answer]] = {}
-    for commit, code in zip(commits, _commit(call, request, commits), strict=True):
-        answer = Answer(partition_index=commit.asked.partition_index, error_code=code)
-        accepted.setdefault(commit.number, []).append(answer)
-    return OffsetCommitResponse(topics=_merged(request, refused, accepted))
+
+    def answered(codes: Iterable[ErrorCode]) -> OffsetCommitResponse:
+        accepted: dict[int, list[Answer]] = {}
+        for commit, code in zip(commits, codes, strict=True):
+            answer = Answer(partition_index=commit.asked.partition_index, error_code=code)
+            accepted.setdefault(commit.number, []).append(answer)
+        return OffsetCommitResponse(topics=_merged(request, refused, accepted))
+
+    codes = _commit(call, request, commits)
+    if ErrorCode.NONE not in codes:
+        return answered(codes)
+    return call.when_written(Kind.GROUP, request.group_id, answered(codes), lambda code: answered([code] * len(codes)))
 
 
 def _merged(
@@ -108,9 +116,9 @@ def _commit(call: Call, request: OffsetCommitRequest, commits: list[_Commit]) ->
             accepted[topic.name, asked.partition_index] = Committed(
                 asked.committed_offset, asked.committed_leader_epoch, metadata, now, expires, topic.id
             )
+        groups.commit(group, accepted)
     except Refused as refused:
         return [refused.code] * len(commits)
-    groups.commit(group, accepted)
     return codes
 
 

@@ -1,6 +1,8 @@
 """OffsetDelete: a group forgets what it has committed of some partitions (KIP-496)."""
 
+import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
@@ -13,7 +15,7 @@ from felice.wire.messages.offset_delete import OffsetDeleteRequest, OffsetDelete
 __all__ = ["HANDLER"]
 
 
-def _handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
+def _handle(call: Call, request: OffsetDeleteRequest) -> "OffsetDeleteResponse | asyncio.Future[Any]":
     """Delete the offsets of partitions that exist and that no member reads."""
     try:
         call.check_faults(None)
@@ -25,7 +27,7 @@ def _handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
         group = groups.get(request.group_id)
         group.check_offset_delete()
     except Refused as refused:
-        return OffsetDeleteResponse(error_code=refused.code)
+        return _refused(refused.code)
     going: list[tuple[str, int]] = []
     response = OffsetDeleteResponse(
         topics=[
@@ -42,8 +44,16 @@ def _handle(call: Call, request: OffsetDeleteRequest) -> OffsetDeleteResponse:
             for topic in request.topics
         ]
     )
-    groups.drop_offsets(group, going)
-    return response
+    try:
+        groups.drop_offsets(group, going)
+    except Refused as refused:
+        return _refused(refused.code)
+    return call.when_written(Kind.GROUP, request.group_id, response, _refused)
+
+
+def _refused(code: ErrorCode) -> OffsetDeleteResponse:
+    """Answer with an error."""
+    return OffsetDeleteResponse(error_code=code)
 
 
 def _check(call: Call, group: Group, topic: str, partition: int, going: list[tuple[str, int]]) -> ErrorCode:

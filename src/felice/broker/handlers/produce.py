@@ -37,7 +37,7 @@ def _handle(call: Call, request: ProduceRequest) -> "ProduceResponse | asyncio.F
     """Append what can be appended; without acks, a failure closes the connection, as there is no answer to tell it."""
     response = ProduceResponse()
     failed: list[Refused] = []
-    waiting: list[Unconfirmed] = []
+    waiting: list[Unconfirmed[Result]] = []
     refused = _wholly_refused(call, request)
     for data in request.topic_data:
         results = [
@@ -65,7 +65,7 @@ def _append(
     asked: Asked,
     response: ProduceResponse,
     failed: list[Refused],
-    waiting: list[Unconfirmed],
+    waiting: list[Unconfirmed[Result]],
     refused: Refused | None,
 ) -> Result:
     """Append to one partition."""
@@ -161,7 +161,7 @@ def _refused(
     return result
 
 
-def _confirmed(call: Call, waited: Iterable[Unconfirmed], response: ProduceResponse) -> ProduceResponse:
+def _confirmed(call: Call, waited: Iterable[Unconfirmed[Result]], response: ProduceResponse) -> ProduceResponse:
     """Return the answer to a request that waited, when it is known how that ended."""
     for partition, _, result in waited:
         if result.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER:

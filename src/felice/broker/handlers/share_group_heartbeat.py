@@ -1,5 +1,8 @@
 """ShareGroupHeartbeat: a member of a share group joins, reports, learns its assignment, leaves (KIP-932)."""
 
+import asyncio
+from typing import Any
+
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
 from felice.broker.coordination import Kind
@@ -8,12 +11,13 @@ from felice.broker.groups.share_heartbeat import check, heartbeat
 from felice.broker.handlers.assigned_groups import heartbeat_words
 from felice.broker.java import address_text
 from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
 from felice.wire.messages.share_group_heartbeat import ShareGroupHeartbeatRequest, ShareGroupHeartbeatResponse
 
 __all__ = ["HANDLER"]
 
 
-def _handle(call: Call, request: ShareGroupHeartbeatRequest) -> ShareGroupHeartbeatResponse:
+def _handle(call: Call, request: ShareGroupHeartbeatRequest) -> "ShareGroupHeartbeatResponse | asyncio.Future[Any]":
     """Hand the request to the group."""
     try:
         call.check_faults(None)
@@ -23,9 +27,15 @@ def _handle(call: Call, request: ShareGroupHeartbeatRequest) -> ShareGroupHeartb
             call.authorize(Operation.DESCRIBE, Resource.TOPIC, topic)
         check(request)
         call.check_coordinator(Kind.GROUP, request.group_id)
-        return heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
+        response = heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
     except Refused as refused:
-        return ShareGroupHeartbeatResponse(error_code=refused.code, error_message=heartbeat_words(refused))
+        return _refused(refused.code, refused.message)
+    return call.when_written(Kind.GROUP, request.group_id, response, _refused)
+
+
+def _refused(code: ErrorCode, message: str | None = None) -> ShareGroupHeartbeatResponse:
+    """Answer with an error."""
+    return ShareGroupHeartbeatResponse(error_code=code, error_message=heartbeat_words(code, message))
 
 
 HANDLER = Handler(_handle, no_partitions)

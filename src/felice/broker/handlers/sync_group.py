@@ -10,7 +10,7 @@ from felice.broker.groups.group import Claim
 from felice.broker.groups.waiting import WaitingSync
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
-from felice.wire.messages.sync_group import SyncGroupRequest
+from felice.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 
 __all__ = ["HANDLER"]
 
@@ -19,12 +19,20 @@ PROTOCOL_FROM = 5
 
 def _handle(call: Call, request: SyncGroupRequest) -> "asyncio.Future[Any]":
     """Hand the request to the group; it answers when the leader has said what is assigned."""
-    waiting = WaitingSync(call.loop.create_future())
+    waiting = WaitingSync(
+        call.loop.create_future(),
+        lambda response: call.when_written(Kind.GROUP, request.group_id, response, _refused),
+    )
     try:
         _sync(call, request, waiting)
     except Refused as refused:
         waiting.refuse(refused.code)
     return waiting.future
+
+
+def _refused(code: ErrorCode) -> SyncGroupResponse:
+    """Answer with an error."""
+    return SyncGroupResponse(error_code=code)
 
 
 def _sync(call: Call, request: SyncGroupRequest, waiting: WaitingSync) -> None:

@@ -1,6 +1,8 @@
 """TxnOffsetCommit: what a group has read, to count when a transaction commits (KIP-98, KIP-447)."""
 
+import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
@@ -19,7 +21,7 @@ ABORTABLE_FROM = 4
 BUMPED_FROM = 5
 
 
-def _handle(call: Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitResponse:
+def _handle(call: Call, request: TxnOffsetCommitRequest) -> "TxnOffsetCommitResponse | asyncio.Future[Any]":
     """Stage what is of partitions that exist; as in Kafka, the others are answered for first."""
     codes: dict[tuple[str, int], ErrorCode] = {}
     offsets: dict[tuple[str, int], Committed] = {}
@@ -39,6 +41,16 @@ def _handle(call: Call, request: TxnOffsetCommitRequest) -> TxnOffsetCommitRespo
                 )
     if offsets:
         codes.update(_stage(call, request, offsets))
+    response = _answer(codes)
+    if ErrorCode.NONE not in codes.values():
+        return response
+    return call.when_written(
+        Kind.GROUP, request.group_id, response, lambda code: _answer(codes | dict.fromkeys(offsets, code))
+    )
+
+
+def _answer(codes: dict[tuple[str, int], ErrorCode]) -> TxnOffsetCommitResponse:
+    """Return the codes by topic."""
     response = TxnOffsetCommitResponse()
     topics: dict[str, TxnOffsetCommitResponse.Topic] = {}
     for (name, index), code in codes.items():
@@ -81,10 +93,10 @@ def _stage(
         if check is not None:
             for topic, index in offsets:
                 check(topic, index)
+        accepted = {key: offset for key, offset in offsets.items() if len(offset.metadata) <= longest}
+        groups.stage(group, identity, accepted)
     except Refused as refused:
         return dict.fromkeys(offsets, refused.code)
-    accepted = {key: offset for key, offset in offsets.items() if len(offset.metadata) <= longest}
-    groups.stage(group, identity, accepted)
     return {key: ErrorCode.NONE if key in accepted else ErrorCode.OFFSET_METADATA_TOO_LARGE for key in offsets}
 
 

@@ -1,5 +1,9 @@
-"""All transactional IDs of the cluster, whichever node coordinates them; and what happens to them by itself."""
+"""All transactional IDs of the cluster, whichever node coordinates them; and what happens to them by itself.
 
+A transaction is changed as a copy, which takes its place when it is written down: where that is refused, nothing was.
+"""
+
+import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
 
 __all__ = ["TransactionView", "Transactions"]
+
+LATE_INTERVAL = "transaction.abort.timed.out.transaction.cleanup.interval.ms"
+EXPIRED_INTERVAL = "transaction.remove.expired.transaction.cleanup.interval.ms"
 
 
 class TransactionView(NamedTuple):
@@ -82,11 +89,10 @@ class Transactions:
         `expected` is what the producer had, if it says so (KIP-360). Where a transaction is open it is aborted, and the
         producer told to ask again.
         """
-        transaction = self._known.get(transactional_id)
+        transaction = copy.copy(self._known.get(transactional_id))
         if transaction is None:
             transaction = Transaction(transactional_id, self._cluster.new_producer_id())
         transaction.claim(timeout_ms, expected, self._now(), self._cluster.new_producer_id)
-        self._known[transactional_id] = transaction
         if transaction.is_prepared:
             self._finish(transaction)
             raise Refused(ErrorCode.CONCURRENT_TRANSACTIONS, "its transaction is aborted first")
@@ -95,7 +101,7 @@ class Transactions:
 
     def add(self, transactional_id: str, identity: Identity, partitions: Partitions, version: int) -> None:
         """Let partitions join a producer's transaction, of that version of the protocol, and begin one if need be."""
-        transaction = self._get(transactional_id)
+        transaction = copy.copy(self._get(transactional_id))
         begins = transaction.state is not State.ONGOING
         if transaction.add(partitions, identity, version, self._now()):
             self._save(transaction)
@@ -110,7 +116,7 @@ class Transactions:
 
     def end(self, transactional_id: str, identity: Identity, commit: bool, version: int) -> Identity:
         """Commit or abort; return what the producer is to use from now on."""
-        transaction = self._get(transactional_id)
+        transaction = copy.copy(self._get(transactional_id))
         if transaction.end(
             identity, commit, version=version, now=self._now(), new_producer_id=self._cluster.new_producer_id
         ):
@@ -132,10 +138,10 @@ class Transactions:
 
     def _finish(self, transaction: Transaction) -> None:
         """Write a decision down, and then the markers."""
+        self._save(transaction)
         timer = self._timeouts.pop(transaction.id, None)
         if timer is not None:
             timer.cancel()
-        self._save(transaction)
         self._mark(transaction)
 
     def _mark(self, transaction: Transaction) -> None:
@@ -148,21 +154,29 @@ class Transactions:
     def _completed(self, transaction: Transaction) -> None:
         """Note that all markers are written."""
         del self._endings[transaction.id]
-        transaction.complete(self._now())
-        self._save(transaction)
+        complete = copy.copy(transaction)
+        complete.complete(self._now())
+        self._save(complete)
 
     def _wait_for_timeout(self, transaction: Transaction) -> None:
         """Look after an open transaction when its time is over."""
         left = transaction.started_ms + transaction.timeout_ms - self._now()
-        self._timeouts[transaction.id] = self._cluster.clock.call_later(
-            max(left, 0) / 1000, self._timed_out, transaction
-        )
+        self._wait_for(transaction.id, max(left, 0) / 1000)
 
-    def _timed_out(self, transaction: Transaction) -> None:
+    def _wait_for(self, transactional_id: str, seconds: float) -> None:
+        """Look after an open transaction in so many seconds."""
+        self._timeouts[transactional_id] = self._cluster.clock.call_later(seconds, self._timed_out, transactional_id)
+
+    def _timed_out(self, transactional_id: str) -> None:
         """Abort a transaction that is open for too long, unless nobody coordinates it now."""
-        if self._led(transaction):
-            transaction.fence(self._now(), self._cluster.new_producer_id)
+        transaction = copy.copy(self._known[transactional_id])
+        if not self._led(transaction):
+            return
+        transaction.fence(self._now(), self._cluster.new_producer_id)
+        try:
             self._finish(transaction)
+        except Refused:  # It cannot be written down now.
+            self._wait_for(transactional_id, self._cluster.settings.number(LATE_INTERVAL) / 1000)
 
     def _moved(self, index: int) -> None:
         """Go on with what waited for a coordinator; where the log was cut, with what it says now."""
@@ -180,7 +194,7 @@ class Transactions:
             if ending is not None:
                 ending.advance()
             elif timeout is not None and timeout.due <= self._cluster.clock.monotonic():
-                self._timed_out(self._known[transactional_id])
+                self._timed_out(transactional_id)
 
     def _read(self, index: int, log: PartitionLog) -> None:
         """Know of a partition's transactions what its log says, and nothing else; markers may be written again."""
@@ -220,23 +234,26 @@ class Transactions:
                 self._forget(transaction.id)
             self._logs.clear()
 
-    def _wait_for_expiry(self) -> None:
+    def _wait_for_expiry(self, at_least_ms: int = 1) -> None:
         """Look when the first of those that nobody uses is due to be forgotten."""
         unused = [known.updated_ms for known in self._known.values() if known.is_over]
         if unused:
             left = min(unused) + self._expires_ms - self._now()
-            self._expiry = self._cluster.clock.call_later(max(left, 1) / 1000, self._expire)
+            self._expiry = self._cluster.clock.call_later(max(left, at_least_ms) / 1000, self._expire)
 
     def _expire(self) -> None:
         """Forget transactional IDs that nobody has used for long, in the log too."""
-        self._expiry = None
+        self._expiry, at_least_ms = None, 1
         since = self._now() - self._expires_ms
         for transaction in self:
             if transaction.is_over and transaction.updated_ms <= since:
-                del self._known[transaction.id]
-                if self._led(transaction):
+                try:
                     self._write(transaction.id, state_log.tombstone(transaction.id))
-        self._wait_for_expiry()
+                except Refused:  # It cannot be written down now.
+                    at_least_ms = self._cluster.settings.number(EXPIRED_INTERVAL)
+                else:
+                    del self._known[transaction.id]
+        self._wait_for_expiry(at_least_ms)
 
     @property
     def _expires_ms(self) -> int:
@@ -246,8 +263,9 @@ class Transactions:
     # --- the log ---
 
     def _save(self, transaction: Transaction) -> None:
-        """Write down how a transaction is now."""
+        """Write down how a transaction is now, and know it so."""
         self._write(transaction.id, state_log.record(transaction))
+        self._known[transaction.id] = transaction
         if self._expiry is None and transaction.is_over:
             self._wait_for_expiry()
 

@@ -53,22 +53,29 @@ def mark(
 
 
 class Ending:
-    """A transaction that is decided: writes its markers, and waits for partitions that have no leader."""
+    """A transaction that is decided: writes its markers as soon as all replicas in sync have the decision.
+
+    It waits for partitions that have no leader, or too few replicas in sync: markers are written with acks=all.
+    """
 
     def __init__(self, cluster: "Cluster", transaction: Transaction, completed: Callable[[], None]) -> None:
         """Take what is to be called when all markers are written."""
         self._cluster = cluster
         self._transaction = transaction
+        self._decided = cluster.coordination.partition(Kind.TRANSACTION, transaction.id).log.end_offset
         self._completed = completed
         self._missing = set(transaction.partitions)
         self._watched: set[Partition] = set()
         self._busy = False
+        self._stopped = False
 
     def grew(self, size: int) -> None:
-        """Leave it: a partition that grows has a leader already."""
+        """Look: an append may be what moved the high watermark behind the decision."""
+        self.advance()
 
     def advanced(self) -> None:
-        """Leave it, for the same reason."""
+        """Look whether a partition can be written to now, or all replicas in sync have the decision."""
+        self.advance()
 
     def changed(self) -> None:
         """Look whether a partition has a leader now, or is gone."""
@@ -78,15 +85,17 @@ class Ending:
         """Write what can be written, as long as somebody coordinates the transaction."""
         transaction, cluster = self._transaction, self._cluster
         coordinator = cluster.coordination.partition(Kind.TRANSACTION, transaction.id)
-        if self._busy or not transaction.is_prepared or coordinator.leader == NO_LEADER:
+        if self._busy or self._stopped or coordinator.leader == NO_LEADER:
+            return
+        if coordinator.high_watermark < self._decided or coordinator.is_short:
+            self._watch(coordinator)
             return
         self._busy = True
         for topic, index in sorted(self._missing):
             found = cluster.topics.get(topic)
             partition = None if found is None else found.partition(index)
-            if partition is not None and partition.leader == NO_LEADER:
-                self._watched.add(partition)
-                partition.watchers.add(self)
+            if partition is not None and (partition.leader == NO_LEADER or partition.is_short):
+                self._watch(partition)
                 continue
             self._missing.discard((topic, index))
             if partition is not None:
@@ -96,8 +105,14 @@ class Ending:
             self.stop()
             self._completed()
 
+    def _watch(self, partition: Partition) -> None:
+        """Look again when something happens to a partition."""
+        self._watched.add(partition)
+        partition.watchers.add(self)
+
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Do nothing any more."""
+        self._stopped = True
         for partition in self._watched:
             partition.watchers.discard(self)
         self._watched.clear()

@@ -65,11 +65,11 @@ def _transaction(transactional_id: str, value: TransactionLogValue) -> Transacti
     made.epoch = value.producer_epoch
     made.timeout_ms = value.transaction_timeout_ms
     made.state = State(value.transaction_status)
-    made.partitions = {
+    made.partitions = frozenset(
         (taking_part.topic, index)
         for taking_part in value.transaction_partitions or ()
         for index in taking_part.partition_ids
-    }
+    )
     made.started_ms = value.transaction_start_timestamp_ms
     made.updated_ms = value.transaction_last_update_timestamp_ms
     made.version = value.client_transaction_version

@@ -87,7 +87,7 @@ class Transaction:
         """The epoch before, while whoever has it may still ask again for what raised it."""
         self.timeout_ms = 0
         self.state = State.EMPTY
-        self.partitions: set[tuple[str, int]] = set()
+        self.partitions: frozenset[tuple[str, int]] = frozenset()
         self.started_ms = NOT_STARTED
         self.updated_ms = NOT_STARTED
         self.version = 0
@@ -142,7 +142,7 @@ class Transaction:
             raise Refused(ErrorCode.PRODUCER_FENCED, f"epoch {expected.epoch} is over; it is {self.epoch}")
         self.timeout_ms = timeout_ms
         self.state = State.EMPTY
-        self.partitions = set()
+        self.partitions = frozenset()
         self.started_ms = NOT_STARTED
         self.updated_ms = now
 
@@ -183,7 +183,7 @@ class Transaction:
             self.state = State.ONGOING
             self.started_ms = now
         self.previous_producer_id = self.producer_id
-        self.partitions.update(partitions)
+        self.partitions = self.partitions.union(partitions)
         self.version = version
         self.updated_ms = now
         return True
@@ -209,7 +209,7 @@ class Transaction:
         self.previous_producer_id = self.producer_id
         self.producer_id, self.epoch = self.identity
         self.next_producer_id = NO_PRODUCER
-        self.partitions = set()
+        self.partitions = frozenset()
         self.updated_ms = now
 
     def _prepare(self, *, commit: bool, version: int, now: int, new_producer_id: Callable[[], int]) -> None:
