@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Staged", "Staging"]
 
+STAND_IN = 256
+"""Records for which one batch stands: it is kept as long as any of them has no outcome, and knows of all that had."""
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A record that waits: its index in the topic's stand-in batch, and since when."""
+    """A record that waits: its index in the batch that stands for it, and since when."""
 
     index: int
     record: Record
@@ -32,7 +35,8 @@ class _Topic:
 
     def __init__(self, stand_in: "Batch") -> None:
         self.stand_in = stand_in
-        self.records: deque[Staged] = deque()
+        """For records to come."""
+        self.records: deque[tuple[Batch, Staged]] = deque()
         self.moving = False
 
 
@@ -40,7 +44,7 @@ class Staging:
     """The staged records of one producer."""
 
     def __init__(self, stand_in: "Callable[[str], Batch]") -> None:
-        """Take what makes a batch that stands for a topic's records until they have one of their own."""
+        """Take what makes a batch that stands for records of a topic until they have one of their own."""
         self._stand_in = stand_in
         self._topics: dict[str, _Topic] = {}
         self._lock = threading.RLock()
@@ -61,9 +65,12 @@ class Staging:
                 return None
             # Perhaps another one by now, or (from inside a finalizer) none any more: never replace one that is there.
             topic = self._topics.setdefault(record.topic, topic)
-            index = topic.stand_in.reserve()
-            topic.records.append(Staged(index, record, now))
-            return topic.stand_in, index
+            stand_in = topic.stand_in
+            if len(stand_in) >= STAND_IN:
+                stand_in = topic.stand_in = self._stand_in(record.topic)
+            index = stand_in.reserve()
+            topic.records.append((stand_in, Staged(index, record, now)))
+            return stand_in, index
 
     def move(self, name: str, place: "Callable[[Batch, Staged], None]", admit: Callable[[], None]) -> None:
         """Call `place` for each staged record of a topic in order, then `admit()` when none is left.
@@ -86,16 +93,16 @@ class Staging:
                     if not topic.records:  # As a finalizer may have staged one between the two lines above.
                         del self._topics[name]
                         return
-                staged = topic.records.popleft()
-            place(topic.stand_in, staged)
+                stand_in, staged = topic.records.popleft()
+            place(stand_in, staged)
 
     def take(self, name: str, before: float) -> "list[tuple[Batch, Staged]]":
         """Take out the records of a topic that were staged before a time."""
         with self._lock:
             topic = self._topics.get(name)
             taken: list[tuple[Batch, Staged]] = []
-            while topic is not None and topic.records and topic.records[0].since <= before:
-                taken.append((topic.stand_in, topic.records.popleft()))
+            while topic is not None and topic.records and topic.records[0][1].since <= before:
+                taken.append(topic.records.popleft())
             if topic is not None and not topic.records and not topic.moving:
                 del self._topics[name]
             return taken
@@ -106,4 +113,5 @@ class Staging:
             topic = self._topics.get(name)
             if topic is None or not topic.records:
                 return None
-            return topic.stand_in, topic.records[-1].index
+            stand_in, staged = topic.records[-1]
+            return stand_in, staged.index

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from felice.errors import FeliceError
-from felice.producer.staging import Record, Staged, Staging
+from felice.producer.staging import STAND_IN, Record, Staged, Staging
 
 
 def record(value: bytes, topic: str = "letters") -> Record:
@@ -127,6 +127,21 @@ def test_the_newest_is_told_for_those_who_flush(twin: ModuleType) -> None:
     staging.add(record(b"a"), 0, never)
     placed = staging.add(record(b"b"), 0, never)
     assert staging.last("letters") == placed
+
+
+def test_row_47_nothing_is_kept_of_records_that_have_gone_while_others_come(twin: ModuleType) -> None:
+    """Row 47: a topic that is never found, and always written to, costs what waits for it and no more."""
+    staging = stage(twin)
+    stand_ins = set()
+    for n in range(5000):
+        placed = staging.add(record(b"%d" % n), n, never)
+        assert placed is not None
+        stand_ins.add(placed[0])
+        for stand_in, staged in staging.take("letters", n - 10):
+            stand_in.settle_one(staged.index, FeliceError("no such topic"))
+        assert staging.names() == ["letters"]
+    assert max(map(len, stand_ins)) <= STAND_IN
+    assert len({id(stand_in) for stand_in, _ in staging.take("letters", 5000)}) <= 2
 
 
 def test_the_stand_in_says_where_a_record_went(twin: ModuleType) -> None:
