@@ -1,5 +1,6 @@
 """The pytest plugin, as somebody's tests use it: pytest runs them in a process of their own."""
 
+import socket
 import subprocess
 from collections.abc import Callable
 from functools import partial
@@ -71,6 +72,66 @@ def test_what_was_seen():
 """
     )
     assert passed(done, 3), done.stdout
+
+
+def test_a_marker_for_the_whole_session(run: Run, tmp_path: Path) -> None:
+    """What conftest.py puts on the session holds for its broker, and for tests that say nothing else."""
+    (tmp_path / "conftest.py").write_text(
+        """
+import pytest
+
+def pytest_sessionstart(session):
+    session.add_marker(pytest.mark.felice(topics={"letters": 4}))
+"""
+    )
+    done = run(
+        """
+import pytest
+
+def test_all(felice_session_broker, felice_broker):
+    assert felice_session_broker.topics == felice_broker.topics == {"letters": 4}
+
+@pytest.mark.felice(topics={"cards": 1})
+def test_mine(felice_session_broker, felice_broker):
+    assert felice_session_broker.topics == {"letters": 4}
+    assert felice_broker.topics == {"cards": 1}
+"""
+    )
+    assert passed(done, 2), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("fixture", "place"),
+    [("felice_module_broker", "a module's pytestmark"), ("felice_session_broker", "pytest_sessionstart(session)")],
+)
+def test_a_marker_that_comes_too_late_is_refused(run: Run, fixture: str, place: str) -> None:
+    """A broker of several tests is not what one of them asks for, and the test is told where to ask."""
+    done = run(
+        f"""
+import pytest
+
+@pytest.mark.felice(topics={{"letters": 4}})
+def test_mine({fixture}): ...
+"""
+    )
+    assert done.returncode == 1
+    assert f"test_mine: {fixture} serves more than this test" in done.stdout
+    assert place in done.stdout
+
+
+def test_a_failure_tells_of_the_brokers_of_the_test(run: Run) -> None:
+    """Not of one that others have."""
+    done = run(
+        """
+import pytest
+
+def test_others(felice_session_broker): ...
+
+def test_mine(felice_module_broker):
+    assert felice_module_broker is None
+"""
+    )
+    assert done.stdout.count("seed=") == 1, done.stdout
 
 
 def test_many_processes(run: Run) -> None:
@@ -165,6 +226,20 @@ def test_mine(felice_broker): ...
     assert "test_mine: the marker felice takes named arguments only" in done.stdout
 
 
+def test_an_unknown_argument_of_the_marker_is_told_with_the_known_ones(run: Run) -> None:
+    """A slip is corrected in one look."""
+    done = run(
+        """
+import pytest
+
+@pytest.mark.felice(topic={"letters": 1})
+def test_mine(felice_broker): ...
+"""
+    )
+    assert done.returncode == 1
+    assert "test_mine: the marker felice has no argument 'topic'; it has topics, nodes," in done.stdout
+
+
 def test_the_same_tests_on_the_embedded_broker(run: Run) -> None:
     """Without the option everything runs on embedded brokers."""
     done = run(PORTABLE.replace("REAL", "False"))
@@ -178,6 +253,46 @@ def test_the_same_tests_on_another_cluster(run: Run) -> None:
         assert passed(done, 2), done.stdout
         assert other.topics == {"letters": 1}
         assert other.offsets("letters", 0) == (0, 0)
+
+
+def test_a_cluster_that_is_not_there_is_waited_for_once(run: Run, tmp_path: Path) -> None:
+    """Each test that wanted it says so."""
+    (tmp_path / "conftest.py").write_text(
+        """
+from felice.testing import cluster
+
+cluster.FIRST_PATIENCE = 0.3
+connect = cluster.RealCluster.connect
+
+def noted(self):
+    print("waiting")
+    connect(self)
+
+cluster.RealCluster.connect = noted
+"""
+    )
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    done = run(
+        """
+import pytest
+
+@pytest.mark.parametrize("number", range(5))
+@pytest.mark.felice(topics={"letters": 2}, real=True)
+def test_mine(number, felice_cluster): ...
+""",
+        *("--felice-bootstrap", address, "--tb=line", "-s"),
+    )
+    assert done.stdout.count(f"UsageError: --felice-bootstrap {address}: ") >= 5, done.stdout
+    assert "5 errors" in done.stdout
+    assert done.stdout.count("waiting\n") == 1
+
+
+def test_an_address_that_is_none_is_refused_at_once(run: Run) -> None:
+    """By the name of the option."""
+    done = run("def test_mine(): ...", "--felice-bootstrap", "kafka")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--felice-bootstrap: 'kafka' is not an address (write" in done.stderr
 
 
 def test_help_tells_of_the_option_and_the_marker(run: Run) -> None:

@@ -20,6 +20,8 @@ __all__ = ["ClusterUnderTest", "EmbeddedCluster", "RealCluster"]
 
 PATIENCE = 30.0
 """Seconds within which a real cluster must have created a topic."""
+FIRST_PATIENCE = 10.0
+"""Seconds within which it must answer at all."""
 
 
 class ClusterUnderTest(Protocol):
@@ -69,6 +71,14 @@ class RealCluster:
         self._engine = Engine.current()
         self._clock = SystemClock()
         self._cluster: Cluster | None = None
+
+    def connect(self) -> None:
+        """Find the cluster, or raise why not."""
+
+        async def ready(cluster: Cluster) -> None:
+            await cluster.ready(self._clock.monotonic() + FIRST_PATIENCE)
+
+        self._run(ready)
 
     def topic(self, name: str, partitions: int = 1) -> str:
         """Return the name under which the topic is there, with a leader for each partition."""

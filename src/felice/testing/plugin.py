@@ -4,7 +4,8 @@
     def test_mine(felice_broker): ...
 
 - `felice_broker`: a fresh `felice.broker.Broker` for each test. `felice_module_broker` and `felice_session_broker`: one
-  for a module's tests, or for all (of one process, under pytest-xdist).
+  for a module's tests, or for all (of one process, under pytest-xdist). Its marker stands on what it lives for:
+  `pytestmark` in the module; `session.add_marker(...)` in `conftest.py`'s hook `pytest_sessionstart(session)`.
 - `felice_cluster`: what a test needs that shall also run on a real cluster: addresses and topics. It is a fresh
   embedded broker, unless the tests run with `--felice-bootstrap HOST:PORT` and the test is marked with `real=True`.
 - The marker `felice` takes `Broker`'s own arguments; of a test, its class and its module the closest wins.
@@ -12,6 +13,7 @@
 When a test fails, its output tells the broker's seed, the faults there were, and the last requests.
 """
 
+import inspect
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from felice.broker import Broker
-    from felice.testing.cluster import ClusterUnderTest
+    from felice.testing.cluster import ClusterUnderTest, RealCluster
 
 __all__ = ["felice_broker", "felice_cluster", "felice_module_broker", "felice_session_broker"]
 
@@ -27,7 +29,16 @@ MARKER = "felice"
 OPTION = "--felice-bootstrap"
 LAST_REQUESTS = 20
 
-_brokers = pytest.StashKey[list["Broker"]]()
+OF_A_TEST = frozenset({"felice_broker", "felice_cluster"})
+"""Fixtures that each test has for itself."""
+SHARED = {
+    "felice_module_broker": "a module's pytestmark",
+    "felice_session_broker": "the session, in conftest.py's hook pytest_sessionstart(session): session.add_marker(...)",
+}
+"""Fixtures of several tests, and where their marker stands."""
+
+_brokers = pytest.StashKey[list[tuple[str, "Broker"]]]()
+_unreachable = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +58,15 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARKER}(topics=None, nodes=1, seed=None, real=False, **options): what the test's embedded Kafka is like "
         f"(options of felice.broker.Broker), and whether the test may run on a real cluster ({OPTION})",
     )
+    address = config.getoption(OPTION)
+    if address:
+        from felice.config.addresses import parse_addresses
+        from felice.errors import ConfigError
+
+        try:
+            parse_addresses(address, OPTION)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 def _fixture(scope: Any) -> Callable[..., Any]:
@@ -66,7 +86,7 @@ def _running(request: pytest.FixtureRequest) -> Iterator["Broker"]:
     options = _options(request)
     options.pop("real", None)
     with Broker(**options) as broker:
-        request.node.stash.setdefault(_brokers, []).append(broker)
+        request.node.stash.setdefault(_brokers, []).append((request.fixturename or "", broker))
         yield broker
 
 
@@ -77,7 +97,19 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
         if mark.args:
             raise pytest.UsageError(f"{request.node.nodeid}: the marker {MARKER} takes named arguments only")
         options |= mark.kwargs
+    known = _known_options()
+    for name in options.keys() - known:
+        raise pytest.UsageError(
+            f"{request.node.nodeid}: the marker {MARKER} has no argument {name!r}; it has {', '.join(known)}"
+        )
     return options
+
+
+def _known_options() -> list[str]:
+    """Return what the marker takes."""
+    from felice.broker import Broker
+
+    return [*inspect.signature(Broker).parameters, "real"]
 
 
 felice_broker = pytest.fixture(_fixture("function"), name="felice_broker")
@@ -98,11 +130,37 @@ def felice_cluster(request: pytest.FixtureRequest) -> Iterator["ClusterUnderTest
         return
     cluster = RealCluster(address)
     try:
+        _connect(cluster, request.config.stash)
         for name, partitions in (options.get("topics") or {}).items():
             cluster.topic(name, partitions)
         yield cluster
     finally:
         cluster.close()
+
+
+def _connect(cluster: "RealCluster", stash: pytest.Stash) -> None:
+    """Find the real cluster; where it was not there for one test, the others do not wait for it again."""
+    from felice.errors import FeliceError
+
+    if _unreachable not in stash:
+        try:
+            cluster.connect()
+            return
+        except FeliceError as error:
+            stash[_unreachable] = f"{OPTION} {cluster.bootstrap_servers}: {error}"
+    raise pytest.UsageError(stash[_unreachable])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a test's marker that would change nothing: the test has only a broker that was there before it."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    marked = any(mark.name == MARKER for mark in item.own_markers)
+    if marked and not fixtures & OF_A_TEST:
+        for fixture in fixtures & SHARED.keys():
+            raise pytest.UsageError(
+                f"{item.nodeid}: {fixture} serves more than this test, and its marker {MARKER} stands on "
+                f"{SHARED[fixture]}"
+            )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -113,8 +171,9 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         for node in item.listchain():
-            for broker in node.stash.get(_brokers, []):
-                report.sections.append(("felice broker", _told(broker)))
+            for fixture, broker in node.stash.get(_brokers, []):
+                if node is item or fixture in getattr(item, "fixturenames", ()):
+                    report.sections.append(("felice broker", _told(broker)))
     if call.when == "teardown" and _brokers in item.stash:
         del item.stash[_brokers]
     return report
