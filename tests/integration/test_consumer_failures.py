@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from felice import AsyncConsumer, Consumer
 from felice.broker import Broker
-from felice.errors import ErrorCode, OffsetReset, PartitionError
+from felice.errors import ErrorCode, LogTruncated, OffsetReset, PartitionError
 from felice.events import Event, PartitionFailed, PositionReset
 from felice.types import TopicPartition
 from felice.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -354,6 +354,7 @@ class Log:
         return FetchResponse(
             responses=[
                 FetchResponse.FetchableTopicResponse(
+                    topic=request.topics[0].topic,
                     topic_id=request.topics[0].topic_id,
                     partitions=[
                         FetchResponse.PartitionData(
@@ -507,6 +508,62 @@ async def test_7_a_log_that_was_cut_off_is_noticed_and_read_on_from_there() -> N
             assert "cut off at 6" in event.reason
             assert "4 offsets that were read are lost" in event.reason
             assert (event.before, event.after, event.divergent_offset, event.divergent_epoch) == (10, 6, 6, 3)
+
+
+@pytest.mark.parametrize("unknown", ["fetch 12", "epochs at all"])
+async def test_8_a_broker_that_cannot_tell_of_epochs_is_read_on(unknown: str) -> None:
+    """Row 8: the last epoch is sent from Fetch 12 on; without OffsetForLeaderEpoch the position is taken as it is."""
+    async with ScriptedBroker() as server:
+        log = Log(server)
+        log.pieces = {0: batch(0, [b"old"] * 10)}
+        log.epoch_end = 10
+
+        async def fetch(request: Any, header: Any) -> FetchResponse:
+            if request.topics[0].partitions[0].current_leader_epoch == 4:
+                log.error, log.pieces = {}, {10: batch(10, [b"new"], leader_epoch=4)}
+            return await log.fetch(request, header)
+
+        server.on(FetchRequest, fetch)
+        if unknown == "fetch 12":
+            server.ranges[1] = (4, 11)
+        else:
+            del server.ranges[23]
+        async with AsyncConsumer[Any, bytes](
+            server.address, "letters", start=0, offset_reset="error", **FAST
+        ) as reading:
+            assert len(await reading.poll(5)) == 10
+            log.error = {10: ErrorCode.FENCED_LEADER_EPOCH}
+            server.topics["letters"] = topic("letters", 1, epoch=4)
+            assert (await reading.poll(5)).values() == [b"new"]
+            assert any(type(request) is OffsetForLeaderEpochRequest for _, request in server.requests) == (
+                unknown == "fetch 12"
+            )
+            assert {asked.last_fetched_epoch for asked in log.asked} == ({-1} if unknown == "fetch 12" else {-1, 3})
+
+
+@pytest.mark.parametrize("policy", ["earliest", "latest", "error"])
+async def test_8_a_leader_that_knows_no_such_epoch_has_the_policy_followed(policy: Any) -> None:
+    """Row 8: as Java's consumer does, also where the position would be in the log; loudly, and not silently."""
+    async with ScriptedBroker() as server:
+        log = Log(server)
+        log.pieces = {0: batch(0, [b"old"] * 10), 5: batch(5, [b"first"]), 50: batch(50, [b"last"])}
+        log.begin, log.end, log.epoch_end = 5, 50, -1
+        heard = Heard()
+        async with AsyncConsumer[Any, bytes](
+            server.address, "letters", start=0, offset_reset=policy, listeners=[heard.append], **FAST
+        ) as reading:
+            assert len(await reading.poll(5)) == 10
+            log.error = {10: ErrorCode.FENCED_LEADER_EPOCH}
+            server.topics["letters"] = topic("letters", 1, epoch=4)
+            if policy == "error":
+                with pytest.raises(LogTruncated, match="nothing of the leader epoch that was read last") as caught:
+                    await reading.poll(5)
+                assert (caught.value.offset, caught.value.next_offset, caught.value.divergent_offset) == (10, 5, -1)
+                return
+            assert (await reading.poll(5)).values() == [b"first" if policy == "earliest" else b"last"]
+            await asyncio.to_thread(reading._core.engine.callbacks.flush, 5)
+            (event,) = heard.of(PositionReset)
+            assert (event.before, event.divergent_offset, event.divergent_epoch) == (10, -1, -1)
 
 
 async def test_a_refused_partition_tells_its_code() -> None:

@@ -11,6 +11,7 @@ from felice.cluster.link import Role
 from felice.cluster.router import Cluster
 from felice.config import ConsumerConfig
 from felice.consumer.trail import Mark
+from felice.consumer.verdicts import Verdict, judge
 from felice.error_codes import ErrorCode, traits
 from felice.errors import BrokerError, DeadlineExceeded, FeliceError, NetworkError, UnsupportedVersion, WireError
 from felice.types import TopicPartition
@@ -207,7 +208,8 @@ class Lookup:
             elif not data.error_code:
                 found[tp] = read(data)
             else:
-                errors[tp] = BrokerError(data.error_code, f"asking for {what} of {tp}")
+                errors[tp] = error = BrokerError(data.error_code, f"asking for {what} of {tp}")
+                error.retriable = judge(data.error_code) is not Verdict.FAIL
                 if traits(data.error_code).stale_metadata or data.error_code == ErrorCode.UNKNOWN_LEADER_EPOCH:
-                    self._cluster.request_refresh(str(errors[tp]))
+                    self._cluster.request_refresh(str(error))
         return found, errors
