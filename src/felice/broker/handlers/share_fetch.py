@@ -19,6 +19,8 @@ from felice.wire.messages.share_fetch import ShareFetchRequest, ShareFetchRespon
 __all__ = ["HANDLER", "leader_of", "named_partitions", "node_endpoints"]
 
 RENEWS_FROM: Final = 2
+MODES: Final = (0, 1)
+"""Whether the number of records is rounded up to whole batches, or kept to (KIP-1206)."""
 
 Answer: TypeAlias = ShareFetchResponse.PartitionData
 Answers: TypeAlias = dict[Place, Answer]
@@ -29,6 +31,10 @@ def _handle(call: Call, request: ShareFetchRequest) -> "ShareFetchResponse | asy
     try:
         group_id, member_id = check_member(call, request)
         session = _session(call, request, group_id, member_id)
+        if any(topic.topic_id not in call.cluster.topics_by_id for topic in request.topics):
+            raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR)  # So does Kafka, with the request as a whole.
+        if request.share_session_epoch != FINAL_EPOCH and request.share_acquire_mode not in MODES:
+            raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR)
     except Refused as refused:
         response = ShareFetchResponse(error_code=refused.code)
         if refused.code == ErrorCode.SHARE_SESSION_LIMIT_REACHED:
@@ -143,6 +149,8 @@ def _respond(
         acquisition_lock_timeout_ms=round(call.cluster.share_leaders.limits(session.group_id).lock_seconds * 1000)
     )
     epoch = request.share_session_epoch
+    if not all(topic_id in call.cluster.topics_by_id for topic_id, _ in answers):
+        return ShareFetchResponse(error_code=ErrorCode.UNKNOWN_SERVER_ERROR)  # As Kafka does where a topic has gone.
     if epoch not in (FIRST_EPOCH, FINAL_EPOCH):
         if session.epoch != next_epoch(epoch):
             return ShareFetchResponse(error_code=ErrorCode.INVALID_SHARE_SESSION_EPOCH)

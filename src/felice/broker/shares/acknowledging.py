@@ -88,19 +88,21 @@ def known_partition(call: Call, name: str, index: int) -> Partition:
 
 
 def acknowledge(call: Call, request: MemberRequest, group_id: str, member_id: str) -> Verdicts:
-    """Do what a member says, partition by partition."""
+    """Do what a member says, partition by partition; where it says nothing of any, only what is wrong is answered."""
     verdicts: Verdicts = {}
+    silent = True
     for topic in request.topics:
         for asked in topic.partitions:
-            place = topic.topic_id, asked.partition_index
+            place, said = (topic.topic_id, asked.partition_index), asked.acknowledgement_batches
             try:
-                key = _checked(call, request, group_id, place, asked.acknowledgement_batches)
-                if asked.acknowledgement_batches:
-                    _acknowledge(call, key, member_id, asked.acknowledgement_batches)
+                key = _checked(call, request, group_id, place, said)
+                if said:
+                    silent = False
+                    _acknowledge(call, key, member_id, said)
                 verdicts[place] = None
             except Refused as refused:
                 verdicts[place] = refused
-    return verdicts
+    return {place: refused for place, refused in verdicts.items() if refused is not None or not silent}
 
 
 def _checked(call: Call, request: MemberRequest, group_id: str, place: Place, said: Sequence[Batch]) -> SharePartition:

@@ -109,7 +109,7 @@ class Window:
         floor = self.floor(self.start)
         if floor is None or not floor.first <= self.start <= floor.last or not floor.at(self.start).state.is_final:
             return False
-        over, count = self._over()
+        over = self._over()
         if over is None:
             return False
         if over == self.batches[-1].last:
@@ -117,22 +117,21 @@ class Window:
             self.batches.clear()
             self.complete = 0
             return True
-        self.complete -= count
+        self.complete -= sum(batch.final_between(self.start, over) for batch in self.beginning_in(0, over))
         while self.batches[0].last <= over:
             self.batches.pop(0)
         self.start = max(self.start, over + 1, self.batches[0].first)
         return True
 
-    def _over(self) -> tuple[int | None, int]:
-        """Return the last offset before which all is over, and how many there are from the start to it."""
-        over, count = None, 0
+    def _over(self) -> int | None:
+        """Return the last offset up to which all is over."""
+        over = None
         for batch in self.batches:
             for offset, delivery in _parts(batch):
                 if not delivery.state.is_final:
-                    return over, count
+                    return over
                 over = offset
-            count += batch.final_between(self.start, batch.last)
-        return over, count
+        return over
 
     # --- what is not there any more ---
 
