@@ -90,8 +90,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
         raise self._no_offsets()
 
     def check_fetch(self, member_id: str | None, epoch: int) -> None:
-        """Refuse."""
-        raise self._no_offsets()
+        """Let everybody ask: there is nothing."""
 
     def check_offset_delete(self) -> None:
         """Refuse."""

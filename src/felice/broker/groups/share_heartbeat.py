@@ -15,9 +15,7 @@ __all__ = ["check", "heartbeat"]
 
 
 def check(request: ShareGroupHeartbeatRequest) -> None:
-    """Refuse what is wrong whatever the group is, in Kafka's order."""
-    if not request.member_id:
-        _refuse("MemberId can't be empty.")
+    """Refuse what is wrong whatever the group is, in Kafka's order. The member's ID was looked at before."""
     if not request.group_id:
         _refuse("GroupId can't be empty.")
     if request.rack_id == "":

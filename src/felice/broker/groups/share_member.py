@@ -6,13 +6,16 @@ from typing import Final, NamedTuple
 
 from felice.broker.groups.assignors import Assignment
 
-__all__ = ["LEAVING", "NEW", "ShareMember"]
+__all__ = ["LEAVING", "LONGEST_MEMBER_ID", "NEW", "ShareMember"]
 
 NEW = 0
 """The epoch of a member that joins."""
 
 LEAVING = -1
 """The epoch of a request by which a member leaves."""
+
+LONGEST_MEMBER_ID: Final = 36
+"""Characters: the member makes up its ID, which is to be a UUID."""
 
 NOTHING: Final[Assignment] = MappingProxyType({})
 
