@@ -2,11 +2,13 @@
 
 import asyncio
 import struct
+import threading
 from typing import Any
 
 import pytest
 
-from felice import AsyncProducer
+from felice import AsyncProducer, Producer
+from felice.broker import Broker
 from felice.errors import DeadlineExceeded
 from felice.wire.messages.api_versions import ApiVersionsRequest
 from felice.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
@@ -85,3 +87,33 @@ async def test_an_answer_about_the_producer_id_that_makes_no_sense_is_not_the_en
     async with broker, AsyncProducer(broker.address, linger=0, **QUICK) as producer:
         assert (await producer.send_and_wait("letters", b"a", partition=0, timeout=10)).offset == 0
     assert broker.count(InitProducerIdRequest) == 2
+
+
+def test_row_47_room_that_refused_records_leave_is_told(broker: Broker) -> None:
+    """Row 47: they waited for a topic and filled the buffer; who waits for room gets it when they are refused."""
+    broker.create_topic("cards", 1)
+    known = threading.Event()
+
+    def partitioner(topic: str, key: bytes | None, value: bytes | None, count: int) -> int:
+        known.wait(10)
+        raise ValueError("no partition is good enough")
+
+    with Producer(
+        broker.bootstrap_servers,
+        topics={"letters": {"partitioner": partitioner}},
+        buffer_bytes=70_000,
+        batch_bytes=30_000,
+        **QUICK,
+    ) as producer:
+        with broker.faults.hold("Metadata"):
+            refused = [producer.send("letters", b"x" * 3000) for _ in range(22)]
+        waited: list[Any] = []
+        waiting = threading.Thread(target=lambda: waited.append(producer.send("cards", b"y" * 9000)))
+        waiting.start()
+        while not producer._core._waiters:
+            waiting.join(0.01)
+        known.set()
+        waiting.join(10)
+        assert waited[0].result(10).offset == 0
+        for delivery in refused:
+            assert "the partitioner failed" in str(delivery.exception(10))

@@ -230,7 +230,7 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             self._engine.post(self._refuse, refused)
 
     def _refuse(self, refused: "list[tuple[Batch, Staged, Exception]]") -> None:
-        """Fail staged records of one topic."""
+        """Fail staged records of one topic, whose bytes have been given back."""
         unseen = [
             failed
             for stand_in, staged, error in refused
@@ -238,13 +238,12 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         ]
         if unseen:
             self._failures.add(*unseen)
+        self._on_room()
 
     def _fail_staged(self, name: str, before: float, reason: Callable[[Staged], FeliceError]) -> None:
-        taken = self._staging.take(name, before)
-        self._refuse([(stand_in, staged, reason(staged)) for stand_in, staged in taken])
-        if taken:
+        if taken := self._staging.take(name, before):
             self.charge(-sum(staged.record.size() for _, staged in taken))
-            self._on_room()
+            self._refuse([(stand_in, staged, reason(staged)) for stand_in, staged in taken])
 
     # -- the end, and other waits; coroutines of the engine --------------------------------------------------------
 
