@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from felice.broker.configs.store import Configs
     from felice.broker.features import Features
     from felice.broker.groups.groups import Groups
+    from felice.broker.housekeeping import Housekeeping
     from felice.broker.quotas import Quotas
     from felice.broker.scram_users import ScramUsers
     from felice.broker.shares.leaders import ShareLeaders
@@ -123,6 +124,13 @@ class Cluster:
         from felice.broker.groups.groups import Groups
 
         return Groups(self)
+
+    @cached_property
+    def housekeeping(self) -> "Housekeeping":
+        """What compacts logs, and deletes what is too old. It is loaded when the first record has come."""
+        from felice.broker.housekeeping import Housekeeping
+
+        return Housekeeping(self)
 
     @cached_property
     def transactions(self) -> "Transactions":
@@ -347,8 +355,20 @@ class Cluster:
         """Give a topic more partitions, behind those that it has."""
         for nodes in replicas:
             partition = Partition(len(topic.partitions), list(nodes), topic, self.clock.time_ms)
+            partition.when_moved = self._tend
             topic.partitions.append(partition)
             partition.found(self.alive_ids)
+
+    def configure_topic(self, topic: Topic, texts: Mapping[str, str | None]) -> None:
+        """Give a topic other settings, over those of the brokers."""
+        topic.settings = topic_settings(texts, self.settings)
+        for partition in topic.partitions:
+            if partition.log.segments:
+                self._tend(partition)
+
+    def _tend(self, partition: Partition) -> None:
+        """Look after a partition's log from now on."""
+        self.housekeeping.moved(partition)
 
     def delete_topic(self, topic: Topic) -> None:
         """Delete a topic with all its records."""

@@ -4,6 +4,7 @@ Offsets only grow, so what is open lies in the order of its first offsets, and w
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import NamedTuple
 
 __all__ = ["Aborted", "OpenTransactions"]
@@ -30,6 +31,12 @@ class OpenTransactions:
         self._ended: list[tuple[int, int]] = []
         self.aborted: list[Aborted] = []
 
+    def copy(self) -> "OpenTransactions":
+        """Return another one that is the same now."""
+        made = OpenTransactions()
+        made._first, made._ended, made.aborted = dict(self._first), list(self._ended), list(self.aborted)
+        return made
+
     def begin(self, producer_id: int, offset: int) -> None:
         """Note that a producer's transaction begins with the record at `offset`."""
         self._first[producer_id] = offset
@@ -43,6 +50,10 @@ class OpenTransactions:
             self._ended.append((first, marker))
         if not committed:
             self.aborted.append(Aborted(producer_id, first, marker, next(iter(self._first.values()), marker + 1)))
+
+    def compacted(self, end: int, left: Iterable[Aborted]) -> None:
+        """Note which transactions are left of those whose markers are, or were, before `end`."""
+        self.aborted = [*left, *(aborted for aborted in self.aborted if aborted.last_offset >= end)]
 
     def first_offset(self, producer_id: int) -> int | None:
         """Return where the open transaction of a producer begins, if it has one."""

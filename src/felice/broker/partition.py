@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from felice.broker.copies import Copy
 from felice.broker.epochs import LeaderEpochs
 from felice.broker.log import PartitionLog
+from felice.broker.open_transactions import OpenTransactions
 from felice.broker.producers import Producers
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -85,9 +86,14 @@ class Partition:
         """Called when the high watermark moves, once."""
 
     @property
+    def transactions(self) -> OpenTransactions:
+        """The transactions that are open here, and those that were aborted."""
+        return self.producers.transactions
+
+    @property
     def last_stable_offset(self) -> int:
         """The offset behind the last record whose transaction, if any, is decided."""
-        return self.producers.transactions.stable_offset(self.log.start_offset, self.high_watermark)
+        return self.transactions.stable_offset(self.log.start_offset, self.high_watermark)
 
     @property
     def least_in_sync(self) -> int:
@@ -271,7 +277,8 @@ class Partition:
 
     def _copy(self) -> Copy:
         """Return what a replica has that follows."""
-        return Copy(self.log, self.epochs, self.log.end_offset, self.high_watermark, self.last_stable_offset)
+        end, transactions = self.log.end_offset, self.transactions
+        return Copy(self.log, self.epochs, end, self.high_watermark, self.last_stable_offset, transactions)
 
     def _set_in_sync(self, nodes: list[int]) -> None:
         """Note which replicas are in sync; while they are too few, those that were before stay eligible (KIP-966)."""

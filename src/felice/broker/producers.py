@@ -15,7 +15,7 @@ from felice.errors import ErrorCode
 from felice.wire.records import ControlType, Record, read_control, read_header, read_records
 from felice.wire.schema.message import Buffer
 
-__all__ = ["NO_PRODUCER", "Appended", "Known", "Producers", "last_sequence"]
+__all__ = ["NO_PRODUCER", "Appended", "Known", "LastBatch", "Producers", "last_sequence"]
 
 NO_PRODUCER = -1
 NO_SEQUENCE = -1
@@ -53,6 +53,14 @@ class Known(NamedTuple):
     """That of the coordinator that wrote its last marker, or -1."""
     transaction_start: int
     """Where its open transaction begins, or -1."""
+
+
+class LastBatch(NamedTuple):
+    """What must stay of a producer in a log, so that it is still known when the log is read anew."""
+
+    epoch: int
+    last_offset: int | None
+    """The offset of its last record in this epoch; None where there is only a marker."""
 
 
 class Producer:
@@ -232,6 +240,16 @@ class Producers:
                     NOT_OPEN if first is None else first,
                 )
 
+    def last_batches(self, heard_since: int = 0) -> dict[int, LastBatch]:
+        """Return the last batches of the producers that were heard of since then, by ID."""
+        found = {}
+        for producer_id, known in self._known.items():
+            if not self._is_expired(producer_id, known, heard_since):
+                last = known.window[-1] if known.window else None
+                end = None if last is None else last.offset + (last.last_sequence - last.first_sequence & LARGEST)
+                found[producer_id] = LastBatch(known.epoch, end)
+        return found
+
     @classmethod
     def read(cls, batches: Iterable[Buffer], heard_ms: int) -> "Producers":
         """Return what a log's batches tell of producers, as when it was cut off and must be read anew."""
@@ -241,9 +259,9 @@ class Producers:
             if header.producer_id == NO_PRODUCER:
                 continue
             if header.is_control:
-                record = read_records(batch)[0]
-                kind = read_control(record)
-                if kind is None:
+                record = next(iter(read_records(batch)), None)
+                kind = None if record is None else read_control(record)
+                if record is None or kind is None:  # None is left where compaction took all of the transaction away.
                     continue
                 made.end(
                     header.producer_id,
@@ -256,7 +274,8 @@ class Producers:
                     heard_ms=heard_ms,
                 )
             else:
-                sequences = header.base_sequence, last_sequence(header.base_sequence, header.count)
+                # Compaction may have taken records away, and leaves the last offset as it was.
+                sequences = header.base_sequence, last_sequence(header.base_sequence, header.last_offset_delta + 1)
                 made.remember(
                     header.producer_id,
                     header.producer_epoch,

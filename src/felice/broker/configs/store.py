@@ -7,7 +7,6 @@ from felice.broker.configs.brokers import BrokerConfigs
 from felice.broker.configs.changes import Change, Operation, changed
 from felice.broker.configs.client_metrics import ClientMetricsConfigs
 from felice.broker.configs.groups import GroupConfigs
-from felice.broker.configs.inheritance import topic_settings
 from felice.broker.configs.loggers import LoggerConfigs
 from felice.broker.configs.resource import Resource, ResourceType
 from felice.broker.configs.topics import TopicConfigs
@@ -48,7 +47,7 @@ class Configs:
         cluster.settings = self.brokers.common()
         cluster.own_settings = self.brokers.own()
         for topic in cluster.topics.values():
-            topic.settings = topic_settings(topic.settings.texts, cluster.settings)
+            cluster.configure_topic(topic, topic.settings.texts)
 
     def alter(
         self, kind: int, name: str, changes: Sequence[Change], node_id: int, *, validate_only: bool = False

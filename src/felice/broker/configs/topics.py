@@ -62,7 +62,7 @@ class TopicConfigs(Resource):
 
     def keep(self, name: str, texts: Mapping[str, str]) -> None:
         """Configure a topic anew."""
-        self.cluster.topic(name).settings = topic_settings(texts, self.cluster.settings)
+        self.cluster.configure_topic(self.cluster.topic(name), texts)
 
     def entries(self, name: str, node_id: int) -> Iterable[Entry]:
         """Describe a topic as it stands on a node."""

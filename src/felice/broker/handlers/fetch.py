@@ -256,7 +256,7 @@ def _read_partition(
     if committed and answer.records:
         answer.aborted_transactions = [
             FetchResponse.AbortedTransaction(producer_id=aborted.producer_id, first_offset=aborted.first_offset)
-            for aborted in partition.producers.transactions.aborted_between(
+            for aborted in source.transactions.aborted_between(
                 wanted.offset, log.reach(wanted.offset, len(answer.records))
             )
         ]

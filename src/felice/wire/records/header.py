@@ -9,7 +9,7 @@ from felice.types import TimestampType
 from felice.wire.compression import Codec
 from felice.wire.record import HEADER_BYTES
 
-__all__ = ["HEADER_BYTES", "BatchHeader", "read_header", "split"]
+__all__ = ["DELETE_HORIZON", "HEADER_BYTES", "LENGTH_AND_OFFSET", "MAGIC", "BatchHeader", "read_header", "split"]
 
 LENGTH_AND_OFFSET: Final = 12
 """The bytes in front of those that a batch's length counts."""
@@ -20,6 +20,8 @@ MAGIC_AT: Final = 16
 _header = struct.Struct(">qiibIhiqqqhii")
 _offset_and_length = struct.Struct(">qi")
 _CODEC, _LOG_APPEND, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
+DELETE_HORIZON: Final = 0x40
+"""The attribute of a batch whose base timestamp is the time from which compaction may take its tombstones away."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,11 @@ class BatchHeader:
     def is_control(self) -> bool:
         """Whether the batch holds a control record, which is not for users."""
         return bool(self.attributes & _CONTROL)
+
+    @property
+    def delete_horizon(self) -> int | None:
+        """From when on compaction may take tombstones, or a transaction's marker, away (KIP-534); None if not set."""
+        return self.base_timestamp if self.attributes & DELETE_HORIZON else None
 
     @property
     def last_offset(self) -> int:
