@@ -14,18 +14,19 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.apache.kafka.common.Uuid;
-import org.apache.kafka.coordinator.group.api.assignor.ConsumerGroupPartitionAssignor;
 import org.apache.kafka.coordinator.group.api.assignor.GroupSpec;
 import org.apache.kafka.coordinator.group.api.assignor.MemberAssignment;
 import org.apache.kafka.coordinator.group.api.assignor.MemberSubscription;
+import org.apache.kafka.coordinator.group.api.assignor.PartitionAssignor;
 import org.apache.kafka.coordinator.group.api.assignor.SubscribedTopicDescriber;
 import org.apache.kafka.coordinator.group.api.assignor.SubscriptionType;
 import org.apache.kafka.coordinator.group.assignor.RangeAssignor;
+import org.apache.kafka.coordinator.group.assignor.SimpleAssignor;
 import org.apache.kafka.coordinator.group.assignor.UniformAssignor;
 
 /**
  * Kafka's own assignors, as a judge. Each case on the standard input is lines of words: `case ASSIGNOR ALIKE`,
- * `topic NUMBER PARTITIONS`, `member ID INSTANCE TOPICS HELD`, `go`. Lists are divided by commas, `-` is an empty one;
+ * `topic NUMBER PARTITIONS ASSIGNABLE`, `member ID INSTANCE TOPICS HELD`, `go`. Lists are divided by commas, `-` is an empty one;
  * HELD has TOPIC:PARTITION. For `alike` cases it first tells in which order Kafka goes over the topics.
  */
 public class JudgeAssignors {
@@ -36,14 +37,17 @@ public class JudgeAssignors {
         @Override public Map<Uuid, Set<Integer>> partitions() { return held; }
     }
 
-    record Group(Map<String, Member> members, SubscriptionType subscriptionType) implements GroupSpec {
+    record Group(Map<String, Member> members, Map<Uuid, Integer> assignable, SubscriptionType subscriptionType)
+        implements GroupSpec {
         @Override public Collection<String> memberIds() { return members.keySet(); }
         @Override public MemberSubscription memberSubscription(String id) { return members.get(id); }
         @Override public MemberAssignment memberAssignment(String id) { return members.get(id); }
         @Override public boolean isPartitionAssigned(Uuid topic, int partition) {
             return members.values().stream().anyMatch(one -> one.held.getOrDefault(topic, Set.of()).contains(partition));
         }
-        @Override public boolean isPartitionAssignable(Uuid topic, int partition) { return true; }
+        @Override public boolean isPartitionAssignable(Uuid topic, int partition) {
+            return partition < assignable.get(topic);
+        }
     }
 
     record Topics(Map<Uuid, Integer> sizes) implements SubscribedTopicDescriber {
@@ -61,20 +65,29 @@ public class JudgeAssignors {
 
     public static void main(String[] arguments) throws Exception {
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
-        ConsumerGroupPartitionAssignor assignor = null;
+        PartitionAssignor assignor = null;
         boolean alike = false;
         Map<Uuid, Integer> sizes = new LinkedHashMap<>();
+        Map<Uuid, Integer> assignable = new LinkedHashMap<>();
         Map<String, Member> members = new LinkedHashMap<>();
         for (String line = input.readLine(); line != null; line = input.readLine()) {
             String[] word = line.split(" ");
             switch (word[0]) {
                 case "case" -> {
-                    assignor = word[1].equals("range") ? new RangeAssignor() : new UniformAssignor();
+                    assignor = switch (word[1]) {
+                        case "range" -> new RangeAssignor();
+                        case "uniform" -> new UniformAssignor();
+                        default -> new SimpleAssignor();
+                    };
                     alike = word[2].equals("alike");
                     sizes = new LinkedHashMap<>();
+                    assignable = new LinkedHashMap<>();
                     members = new LinkedHashMap<>();
                 }
-                case "topic" -> sizes.put(topic(word[1]), Integer.parseInt(word[2]));
+                case "topic" -> {
+                    sizes.put(topic(word[1]), Integer.parseInt(word[2]));
+                    assignable.put(topic(word[1]), Integer.parseInt(word[3]));
+                }
                 case "member" -> {
                     Set<Uuid> topics = new LinkedHashSet<>();
                     words(word[3]).forEach(number -> topics.add(topic(number)));
@@ -86,19 +99,22 @@ public class JudgeAssignors {
                     Optional<String> instance = word[2].equals("-") ? Optional.empty() : Optional.of(word[2]);
                     members.put(word[1], new Member(instance, topics, Collections.unmodifiableMap(held)));
                 }
-                default -> tell(assignor, alike, sizes, members);
+                default -> tell(assignor, alike, sizes, assignable, members);
             }
         }
     }
 
-    static void tell(ConsumerGroupPartitionAssignor assignor, boolean alike, Map<Uuid, Integer> sizes, Map<String, Member> members) {
+    static void tell(
+        PartitionAssignor assignor, boolean alike, Map<Uuid, Integer> sizes, Map<Uuid, Integer> assignable,
+        Map<String, Member> members
+    ) {
         List<String> order = new ArrayList<>();
         for (Uuid one : new HashSet<>(members.values().iterator().next().topics)) {
             order.add(Long.toString(one.getLeastSignificantBits()));
         }
         System.out.println("case " + (order.isEmpty() ? "-" : String.join(",", order)));
         SubscriptionType type = alike ? SubscriptionType.HOMOGENEOUS : SubscriptionType.HETEROGENEOUS;
-        Map<String, MemberAssignment> found = assignor.assign(new Group(members, type), new Topics(sizes)).members();
+        Map<String, MemberAssignment> found = assignor.assign(new Group(members, assignable, type), new Topics(sizes)).members();
         for (String id : members.keySet()) {
             Map<Long, Set<Integer>> held = new TreeMap<>();
             if (found.containsKey(id)) {

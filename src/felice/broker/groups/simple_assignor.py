@@ -50,15 +50,20 @@ def _assign(
         _share(shared, range(len(members)), [(one, index) for one in targets for index in targets[one]], _pair_hash)
     else:
         for place, member in enumerate(members.values()):
-            shared[place] = _held(member, member.assigned.keys() - read)
+            shared[place] = _held(member, frozenset(member.assigned) - read)
         for topic, indexes in targets.items():
             _share_topic(shared, list(members.values()), topic, indexes)
     return {member_id: _assignment(pairs) for member_id, pairs in zip(members, shared, strict=True)}
 
 
-def _held(member: Subscriber, topics: Iterable[bytes]) -> dict[TopicPartition, None]:
+def _held(member: Subscriber, topics: frozenset[bytes]) -> dict[TopicPartition, None]:
     """Return what a member was to have of topics."""
-    return {(topic, index): None for topic in topics for index in sorted(member.assigned.get(topic, ()))}
+    return {
+        (topic, index): None
+        for topic, indexes in member.assigned.items()
+        if topic in topics
+        for index in sorted(indexes)
+    }
 
 
 def _share_topic(
@@ -91,7 +96,7 @@ def _share(held: Shared[K], readers: Sequence[int], targets: Sequence[K], hashed
     for key in targets:
         holders.setdefault(key, [])
     size = table_size(len(holders), int((len(targets) + 1) / 0.75 + 1))
-    order = _in_order(holders, hashed, size)
+    order = _in_order(reversed(holders), hashed, size)  # `computeIfAbsent` puts a new key before others in its bucket.
     _fill(held, wanted, [(key, frozenset(holders[key]), sharing - len(holders[key])) for key in order])
 
 

@@ -75,7 +75,7 @@ class Target:
         records = [
             self._log.member(member_id, assignment)
             for member_id, assignment in new.items()
-            if assignment != self.of(member_id)
+            if assignment != self.assignments.get(member_id)
         ]
         self.assignments, self.epoch, self.time = new, epoch, now
         return [*records, self.record()]

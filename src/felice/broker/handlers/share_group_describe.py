@@ -1,5 +1,6 @@
 """ShareGroupDescribe: state, epochs and members of share groups (KIP-932)."""
 
+from functools import partial
 from typing import TypeAlias
 
 from felice.broker.call import Call, Handler, no_partitions
@@ -7,6 +8,7 @@ from felice.broker.features import SHARE_GROUPS
 from felice.broker.groups.share import ASSIGNOR
 from felice.broker.groups.share_member import ShareMember
 from felice.broker.handlers.assigned_groups import check_topics, describe_all
+from felice.broker.refusal import Refused
 from felice.wire.messages.share_group_describe import ShareGroupDescribeRequest, ShareGroupDescribeResponse
 
 __all__ = ["HANDLER"]
@@ -16,14 +18,16 @@ Described: TypeAlias = ShareGroupDescribeResponse.DescribedGroup
 
 def _handle(call: Call, request: ShareGroupDescribeRequest) -> ShareGroupDescribeResponse:
     """Describe groups one by one."""
-
-    def describe(group_id: str) -> Described:
+    try:
+        call.check_faults(None)
         call.cluster.features.check(SHARE_GROUPS)
-        return _describe(call, group_id)
-
-    return ShareGroupDescribeResponse(
-        groups=describe_all(call, request.group_ids, request.include_authorized_operations, Described, describe)
-    )
+    except Refused as refused:
+        groups = [Described(group_id=group_id, error_code=refused.code) for group_id in request.group_ids]
+    else:
+        groups = describe_all(
+            call, request.group_ids, request.include_authorized_operations, Described, partial(_describe, call)
+        )
+    return ShareGroupDescribeResponse(groups=groups)
 
 
 def _describe(call: Call, group_id: str) -> Described:
