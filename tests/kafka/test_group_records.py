@@ -1,4 +1,4 @@
-"""What the embedded broker writes of consumer groups into `__consumer_offsets` is what real Kafka writes."""
+"""What the embedded broker writes of groups into `__consumer_offsets` is what real Kafka writes."""
 
 import re
 from collections.abc import Mapping
@@ -8,12 +8,14 @@ from questions.asked import ALIKE, eventually
 from questions.consumer_members import Band
 from questions.members import Room
 from questions.migrations import a_classic_group
+from questions.share_members import Crew
 
 from asking import Asker, new_run
 from felice import Consumer
 from felice.broker import Broker
 from felice.wire.messages import offsets_topic
 from felice.wire.messages.delete_groups import DeleteGroupsRequest
+from felice.wire.messages.delete_topics import DeleteTopicsRequest
 from felice.wire.schema import unpack_key
 
 PATTERN = "nothing.*"
@@ -70,6 +72,30 @@ def a_group_of_both_kinds(asker: Asker, bootstrap_servers: str) -> list[str]:
     return sorted(records(bootstrap_servers, room.id, names))
 
 
+def a_share_group(asker: Asker, bootstrap_servers: str) -> list[str]:
+    """Have a share group come and go, with two members; one topic is deleted, and one not read any more."""
+    first, second = asker.topic(2), asker.topic(1)
+    crew = Crew(asker)
+
+    def told() -> list[str]:
+        names = {repr(asker.topic_ids[topic]): f"<{topic}>" for topic in (first, second)}
+        return records(bootstrap_servers, crew.id, names)
+
+    crew.join("a", first, rack_id="here")
+    crew.settle("a", partitions=2)
+    asker.ask(DeleteTopicsRequest(topics=[DeleteTopicsRequest.DeleteTopicState(name=first)], timeout_ms=5000), 6)
+    eventually(lambda: told()[-1].endswith("ShareGroupStatePartitionMetadataValue())"))
+    crew.settle("a", partitions=0)
+    crew.beat("a", subscribed_topic_names=[second])
+    crew.settle("a", partitions=1)
+    crew.join("b", second)
+    crew.beat("a")
+    crew.leave("b")
+    crew.leave("a")
+    asker.ask(DeleteGroupsRequest(groups_names=[crew.id]), 2)
+    return told()
+
+
 def test_a_group_leaves_the_same_records(kafka: KafkaCluster) -> None:
     """Equal keys and values, but for what depends on the clock, and the hash of topics whose IDs are random."""
     run = new_run()
@@ -78,7 +104,12 @@ def test_a_group_leaves_the_same_records(kafka: KafkaCluster) -> None:
         for bootstrap_servers in (kafka.bootstrap_servers, ours.bootstrap_servers):
             with Asker(bootstrap_servers, run) as asker:
                 told.append(
-                    [a_consumer_group(asker, bootstrap_servers), a_group_of_both_kinds(asker, bootstrap_servers)]
+                    [
+                        a_consumer_group(asker, bootstrap_servers),
+                        a_group_of_both_kinds(asker, bootstrap_servers),
+                        a_share_group(asker, bootstrap_servers),
+                    ]
                 )
     assert len(told[0][0]) > 30
+    assert len(told[0][2]) > 30
     assert told[1] == told[0]
