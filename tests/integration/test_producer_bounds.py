@@ -125,6 +125,44 @@ def test_row_47_a_long_linger_with_many_partitions_does_not_lock_the_room(broker
     assert producer.core.used == 0
 
 
+def test_row_47_a_long_linger_does_not_lock_out_what_was_staged_late(broker: Broker, connect: Connect) -> None:
+    """Row 47: staged records fill the room, then linger in batches, which need more; who waits for room gets it."""
+    broker.create_topic("wide", 500)
+    producer = connect(broker, buffer_bytes=200_000, batch_bytes=50_000, linger=60, buffer_timeout=20)
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        for sent in range(6000):
+            producer.send("wide", b"%d" % sent, partition=sent % 500)
+
+    thread = threading.Thread(target=send)
+    with broker.faults.hold("Metadata"):
+        thread.start()
+        while not producer.core._waiters:
+            time.sleep(0.001)
+    thread.join(30)
+    assert sent == 5999
+    producer.flush()
+    assert len(values(broker, "wide")) == 6000
+    assert producer.core.used == 0
+
+
+def test_row_47_what_lingers_does_not_lock_out_an_unknown_topic(broker: Broker, connect: Connect) -> None:
+    """Row 47: it is sent when a record that has to be staged finds no room."""
+    broker.create_topic("wide", 500)
+    broker.create_topic("cards", 1)
+    producer = connect(broker, buffer_bytes=200_000, batch_bytes=50_000, linger=60, buffer_timeout=20)
+    producer.send_and_wait("wide", b"known", partition=0)
+    partition = 1
+    while producer.core.used + 5000 < producer.core.limit:
+        producer.send("wide", b"x" * 1000, partition=partition)
+        partition += 1
+    producer.send("cards", b"x" * 10_000)
+    producer.flush()
+    assert len(values(broker, "cards")) == 1
+
+
 def test_row_47_large_records_get_in_beside_small_ones(broker: Broker, connect: Connect) -> None:
     """Row 47: one that needs most of the room waits for it and gets it."""
     producer = small(connect, broker, buffer_timeout=20, record_bytes=250_000)

@@ -226,6 +226,9 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
                 self.charge(-staged.record.size())
 
         self._staging.move(topic.name, place, lambda: self.admit(topic))
+        if self._waiters:
+            # They were refused while the topic was staged. What has just got a batch may take all the room and linger.
+            self.seal_all()
         if refused:
             self._engine.post(self._refuse, refused)
 

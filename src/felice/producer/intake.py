@@ -220,6 +220,7 @@ class Intake(Accumulator[K, V], Generic[K, V]):
         self._check_size(record)
         size = record.size()
         if self.used + size > self.limit:
+            self.seal_all()
             return None
         if record.timestamp_ms is None:
             record = record._replace(timestamp_ms=self._clock.time_ms())
