@@ -1,7 +1,10 @@
 """A consumer whose partition's log is cut off by an unclean election, and one whose leaders merely move (KIP-320)."""
 
 import asyncio
+import os
+import time
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from felice.types import TopicPartition
 from felice.wire.messages.fetch import FetchResponse
 
 LETTERS_0 = TopicPartition("letters", 0)
+ROUNDS = int(os.environ.get("FELICE_FAULT_ROUNDS", "5"))
 FAST: dict[str, Any] = {
     "retry_backoff": 0.01,
     "retry_backoff_max": 0.1,
@@ -416,3 +420,77 @@ def test_a_reader_who_may_not_ask_is_told(broker: Broker) -> None:
         assert caught.value.offset == 4
         reading.seek(LETTERS_0, 2)
         assert read(reading, 1) == "e"
+
+
+# -- whatever happens -------------------------------------------------------------------------------------------------
+
+
+def lose_what_one_has_not(broker: Broker, random: Random) -> None:
+    """Stop all nodes but the one that has least, and have that one lead; then start the others again."""
+    state = broker.replication("letters", 0)
+    survivor = min(state.replicas, key=lambda node: (state.ends[node], random.random()))
+    others = [node for node in state.replicas if node != survivor]
+    for node in others:
+        broker.stop(node)
+    if broker.leader("letters", 0) < 0:
+        broker.elect_leader("letters", 0, unclean=True)
+    if random.random() < 0.7:
+        write(broker, f"{random.randrange(1000)},")
+    for node in others:
+        broker.start(node)
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_8_after_any_number_of_elections_exactly_the_log_was_read(round_: int, seed: int) -> None:
+    """Row 8: at the end each record that exists was read, at its offset, and after what was lost had been told of.
+
+    Replicas lag and catch up, leaders move with and without loss, and the reader takes what there is in small and large
+    pieces, or nothing for a while.
+    """
+    random = Random(seed * ROUNDS + round_)
+    heard: Heard = []
+    with (
+        Broker(topics={"letters": 1}, nodes=3, seed=seed) as broker,
+        Consumer[Any, Any](
+            broker.bootstrap_servers, "letters", listeners=[heard.append], **FAST, metadata_max_age=0.05
+        ) as reading,
+    ):
+        found: dict[int, bytes] = {}
+        backward = 0
+
+        def take(timeout: float) -> None:
+            nonlocal backward
+            for message in reading.poll(timeout, max_records=random.choice((1, 2, 500))):
+                backward += message.offset in found
+                for gone in [offset for offset in found if offset >= message.offset]:
+                    del found[gone]
+                assert message.offset == max(found, default=-1) + 1
+                found[message.offset] = message.value
+
+        for _ in range(40):
+            state = broker.replication("letters", 0)
+            followers = [node for node in state.replicas if node != state.leader]
+            match random.randrange(8):
+                case 0 | 1:
+                    write(broker, f"{random.randrange(1000)},")
+                case 2 | 3:
+                    broker.shrink_isr("letters", 0, random.choice(followers))
+                case 4:
+                    broker.grow_isr("letters", 0, random.choice(followers))
+                case 5:
+                    broker.move_leader("letters", 0, random.choice(state.in_sync))
+                case 6:
+                    lose_what_one_has_not(broker, random)
+                case 7:
+                    pass
+            for _ in range(random.choice((0, 0, 1, 3))):
+                take(random.choice((0, 0.02)))
+        write(broker, ".")
+        log = {record.offset: record.value for record in broker.records("letters", 0)}
+        deadline = time.monotonic() + 20
+        while found != log:
+            assert time.monotonic() < deadline, (found, log)
+            take(0.1)
+        resets = told(reading, heard, PositionReset)
+        assert len(resets) >= (backward > 0)
+        assert all(event.divergent_offset == event.after < event.before for event in resets)

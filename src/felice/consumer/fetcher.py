@@ -375,7 +375,8 @@ class Fetcher:
         if self._committed and data.aborted_transactions:
             aborted = [(each.producer_id, each.first_offset) for each in data.aborted_transactions]
         self.budget.hold(frame)
-        partition.trail.read(records[:whole], want.offset, epoch)
+        batches = records[:whole]
+        partition.trail.read(batches, want.offset, epoch)
         partition.fetch_offset = following
         partition.max_bytes = 0
         # What makes no sense is for the reader to find, in its turn; nothing behind it can be fetched.
@@ -386,7 +387,7 @@ class Fetcher:
                 shelf,
                 want.offset,
                 following=following,
-                data=records[:whole],
+                data=batches,
                 aborted=aborted,
                 frame=frame,
             ),
