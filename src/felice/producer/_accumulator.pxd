@@ -13,14 +13,14 @@ cdef class Batch:
     cdef readonly int64_t base_offset
     cdef readonly int64_t append_time_ms
     cdef readonly object error
-    cdef readonly double begun
     cdef readonly Py_ssize_t charge
     cdef public bint wanted
     cdef public bint looked
     cdef readonly list moved
-    cdef list hooks
+    cdef dict hooks             # by index
     cdef Span span
-    # Written by the sender alone.
+    # Written on the engine alone, or as the record is placed.
+    cdef public double begun
     cdef public object payload
     cdef public int64_t serial
     cdef public int64_t producer_id
@@ -30,7 +30,7 @@ cdef class Batch:
     cdef public bint in_flight
     cdef public bint in_doubt
 
-    cdef c_watch(self, int32_t index, hook, bint looks)
+    cdef Batch c_place(self, int32_t* index)
 
 
 cdef class Delivery:

@@ -82,7 +82,7 @@ class Batch:
         self.wanted = False
         self.looked = False
         self.moved: list[tuple[Batch, int] | None] | None = None
-        self.hooks: list[tuple[int, Callable[[], object]]] = []
+        self.hooks: dict[int, list[Callable[[], object]]] = {}  # by index
         self.span: Span | None = None
         self.payload: Any = None
         self.serial = 0
@@ -131,9 +131,7 @@ class Batch:
             moved.extend([None] * (self.count - len(moved)))
             moved[index] = (target, target_index)
             self.moved = moved
-            mine = [hook for at, hook in self.hooks if at == index]
-            if mine:
-                self.hooks = [entry for entry in self.hooks if entry[0] != index]
+            mine = self.hooks.pop(index, ())
         target.looked = target.looked or self.looked
         if self.wanted:
             target.hurry()
@@ -149,9 +147,17 @@ class Batch:
             batch, index = self.place(index)
             batch.looked = batch.looked or looks
             if batch.state < DELIVERED:
-                batch.hooks.append((index, hook))
+                batch.hooks.setdefault(index, []).append(hook)
                 return
         hook()
+
+    def unwatch(self, index: int, hook: Callable[[], object]) -> None:
+        """Take a hook back whose caller waits no more."""
+        with _hooking:
+            batch, index = self.place(index)
+            mine = batch.hooks.get(index, [])
+            if hook in mine:
+                mine.remove(hook)
 
     def settle(self, base_offset: int, append_time_ms: int = -1, error: Exception | None = None) -> None:
         """Give every record its outcome and run the hooks. On the engine, once; the buffer is let go."""
@@ -164,9 +170,10 @@ class Batch:
         self.payload = None
         with _hooking:
             self.state = DELIVERED if error is None else FAILED
-            hooks, self.hooks = self.hooks, []
-        for _, hook in hooks:
-            hook()
+            hooks, self.hooks = self.hooks, {}
+        for mine in hooks.values():
+            for hook in mine:
+                hook()
 
     def settle_one(self, index: int, error: Exception) -> "Batch":
         """Fail one record of a batch that only stands for records; the others move on. On the engine.

@@ -42,11 +42,20 @@ cdef class Batch:
 
     def place(self, int32_t index):
         """Return the batch that holds the record now, and its index there."""
+        cdef Batch batch = self.c_place(&index)
+        return batch, index
+
+    cdef Batch c_place(self, int32_t* index):
+        """Return the batch that holds the record now, and set its index there. Runs no garbage collector."""
         cdef Batch batch = self
         # `moved` may be shorter than the batch: records are staged behind those that have moved on.
-        while batch.moved is not None and index < PyList_GET_SIZE(batch.moved) and batch.moved[index] is not None:
-            batch, index = batch.moved[index]
-        return batch, index
+        while batch.moved is not None and index[0] < PyList_GET_SIZE(batch.moved):
+            found = batch.moved[index[0]]
+            if found is None:
+                break
+            batch = <Batch>(<tuple>found)[0]
+            index[0] = (<tuple>found)[1]
+        return batch
 
     def move(self, int32_t index, Batch target, int32_t target_index):
         """Let another batch stand for the record from now on. On the engine, once a record."""
@@ -59,29 +68,39 @@ cdef class Batch:
             target.looked = True
         if self.wanted:
             target.hurry()
-        if self.hooks:
-            mine = [hook for at, hook in self.hooks if at == index]
-            if mine:
-                self.hooks = [entry for entry in self.hooks if entry[0] != index]
-                for hook in mine:
-                    target.watch(target_index, hook, False)
+        if self.hooks is not None:
+            for hook in self.hooks.pop(index, ()):
+                target.watch(target_index, hook, False)
 
     def watch(self, int32_t index, hook, bint looks=True):
         """Call `hook()` once the record has its outcome: later on the engine, or now. It must be short.
 
         `looks` says that somebody will look at the outcome, so that a failure need not be told elsewhere.
         """
-        batch, index = self.place(index)
-        (<Batch>batch).c_watch(index, hook, looks)
-
-    cdef c_watch(self, int32_t index, hook, bint looks):
-        self.looked = self.looked or looks
-        if self.state >= C_DELIVERED:
+        # Made first: an allocation may run the garbage collector, and so let the engine settle or move the record
+        # between the look for its place and the hook's being there, where nobody would find it.
+        cdef list hooks = [hook]
+        cdef dict first = {}
+        cdef Batch batch = self.c_place(&index)
+        batch.looked = batch.looked or looks
+        if batch.state >= C_DELIVERED:
             hook()
             return
-        if self.hooks is None:
-            self.hooks = []
-        self.hooks.append((index, hook))
+        if batch.hooks is None:
+            batch.hooks = first
+        found = batch.hooks.get(index)
+        if found is None:
+            batch.hooks[index] = hooks
+        else:
+            (<list>found).append(hook)
+
+    def unwatch(self, int32_t index, hook):
+        """Take a hook back whose caller waits no more."""
+        cdef Batch batch = self.c_place(&index)
+        if batch.hooks is not None:
+            found = batch.hooks.get(index)
+            if found is not None and hook in found:
+                (<list>found).remove(hook)
 
     def settle(self, int64_t base_offset, int64_t append_time_ms=-1, error=None):
         """Give every record its outcome and run the hooks. On the engine, once; the buffer is let go."""
@@ -93,11 +112,12 @@ cdef class Batch:
         self.builder = None
         self.payload = None
         self.state = C_DELIVERED if error is None else C_FAILED
-        hooks = self.hooks
+        cdef dict hooks = self.hooks
         self.hooks = None
-        if hooks:
-            for _, hook in hooks:
-                hook()
+        if hooks is not None:
+            for mine in hooks.values():
+                for hook in mine:
+                    hook()
 
     def settle_one(self, int32_t index, error):
         """Fail one record of a batch that only stands for records; the others move on. On the engine.
@@ -126,10 +146,8 @@ cdef class Delivery:
 
     def done(self):
         """Tell whether the record has its outcome."""
-        cdef Batch batch = self.batch
-        if batch.moved is not None:
-            batch = batch.place(self.index)[0]
-        return batch.state >= C_DELIVERED
+        cdef int32_t index = self.index
+        return self.batch.c_place(&index).state >= C_DELIVERED
 
     def result(self, timeout=None):
         """Wait up to `timeout` seconds for the record's RecordMetadata; raise what became of it instead.
@@ -140,7 +158,7 @@ cdef class Delivery:
         cdef Batch batch = self.batch
         cdef int32_t index = self.index
         if batch.moved is not None:
-            batch, index = batch.place(index)
+            batch = batch.c_place(&index)
         if batch.state != C_DELIVERED:
             batch, index = waiting().outcome(self, timeout)
         return RecordMetadata(

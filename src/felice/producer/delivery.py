@@ -28,12 +28,18 @@ def outcome(delivery: "Delivery", timeout: float | None) -> tuple["Batch", int]:
         settled: OneShot[None] = OneShot()
         batch, index = delivery._place()
         _check_process(batch)
-        batch.watch(index, lambda: settled.set(None))
+
+        def hook() -> None:
+            settled.set(None)
+
+        batch.watch(index, hook)
         batch.hurry()
         try:
             settled.wait(timeout)
         except DeadlineExceeded:
             raise _no_outcome(timeout, batch) from None
+        finally:
+            batch.unwatch(index, hook)
     batch, index = delivery._place()
     batch.looked = True
     if batch.error is not None:
@@ -60,9 +66,13 @@ async def awaiting(delivery: "Delivery") -> RecordMetadata:
     if not delivery.done():
         batch, index = delivery._place()
         _check_process(batch)
-        future = _promise(lambda hook: batch.watch(index, hook))
+        future, hook = _promise()
+        batch.watch(index, hook)
         batch.hurry()
-        await future
+        try:
+            await future
+        finally:
+            batch.unwatch(index, hook)
     return delivery.result(0)
 
 
@@ -168,8 +178,8 @@ def _bell(loop: asyncio.AbstractEventLoop) -> _Bell:
     return found
 
 
-def _promise(watch: Callable[[Callable[[], None]], object]) -> "asyncio.Future[None]":
-    """Make a future of the running loop that the hook given to `watch` settles, from any thread."""
+def _promise() -> "tuple[asyncio.Future[None], Callable[[], None]]":
+    """Make a future of the running loop, and the hook that settles it from any thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
     bell = _bell(loop)
@@ -178,8 +188,7 @@ def _promise(watch: Callable[[Callable[[], None]], object]) -> "asyncio.Future[N
         if not future.done():
             future.set_result(None)
 
-    watch(lambda: bell.post(settle))
-    return future
+    return future, lambda: bell.post(settle)
 
 
 class RecordRange(NamedTuple):
@@ -231,20 +240,30 @@ class BulkDelivery:
         """Tell whether every record has its outcome."""
         return self._unsettled() is None
 
-    def _watch(self, hook: Callable[[], None], *, looks: bool = True) -> None:
-        """Call `hook()` when every record has its outcome; `looks`: somebody will look at all of them."""
+    def _watch(self, hook: Callable[[], None], *, looks: bool = True) -> Callable[[], None]:
+        """Call `hook()` when every record has its outcome; `looks`: somebody will look at all of them.
+
+        Returns the function that takes it back.
+        """
+        watched: list[tuple[Batch, int]] = []
 
         def next_one() -> None:
             left = self._unsettled()
             if left is None:
                 hook()
             else:
+                watched[:] = [left]
                 left[0].watch(left[1], next_one, looks)
+
+        def stop() -> None:
+            for batch, index in watched:
+                batch.unwatch(index, next_one)
 
         if looks:
             for batch, _, _ in self._places():
                 batch.looked = True
         next_one()
+        return stop
 
     def _hurry(self) -> None:
         for batch, _, _ in self._places():
@@ -282,13 +301,15 @@ class BulkDelivery:
         if not self.done():
             _check(timeout)
             settled: OneShot[None] = OneShot()
-            self._watch(lambda: settled.set(None))
+            stop = self._watch(lambda: settled.set(None))
             self._hurry()  # Now that it is known that somebody looks.
             try:
                 settled.wait(timeout)
             except DeadlineExceeded:
                 left = self._unsettled()
                 raise _no_outcome(timeout, left[0] if left else None) from None
+            finally:
+                stop()
         return self._ranges()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -306,9 +327,13 @@ class BulkDelivery:
 
     async def _awaiting(self) -> list[RecordRange]:
         if not self.done():
-            future = _promise(self._watch)
+            future, hook = _promise()
+            stop = self._watch(hook)
             self._hurry()
-            await future
+            try:
+                await future
+            finally:
+                stop()
         return self._ranges()
 
     def __await__(self) -> Generator[Any, None, list[RecordRange]]:

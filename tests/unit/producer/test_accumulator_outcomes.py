@@ -1,11 +1,15 @@
 """Batches and deliveries, compiled and plain: outcomes, and records that move."""
 
+import gc
+import sys
+import threading
 from types import ModuleType
 
 import pytest
 
 from accumulators import make, put
 from felice.errors import FeliceError
+from felice.producer import _accumulator
 
 
 def test_every_delivery_of_a_batch_is_settled_in_one_step(twin: ModuleType) -> None:
@@ -62,6 +66,75 @@ def test_hooks_run_once_when_it_is_settled_and_at_once_afterwards(twin: ModuleTy
     batch.watch(0, lambda: called.append("after"))
     batch.settle(0)
     assert called == ["before", "after"]
+
+
+def test_a_hook_that_was_taken_back_is_not_called(twin: ModuleType) -> None:
+    """Its caller waits no more; others of the same record do, also where it has moved."""
+    stand_in, target = twin.Batch(), twin.Batch()
+    called: list[str] = []
+
+    def first() -> None:
+        called.append("first")
+
+    def second() -> None:
+        called.append("second")
+
+    index, place = stand_in.reserve(), target.reserve()
+    stand_in.unwatch(index, first)
+    for hook in (first, second, first):
+        stand_in.watch(index, hook)
+    stand_in.unwatch(index, first)
+    stand_in.move(index, target, place)
+    stand_in.unwatch(index, first)
+    target.settle(0)
+    stand_in.unwatch(index, second)
+    assert called == ["second"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the garbage collector runs between bytecodes only")
+@pytest.mark.parametrize("allocations", range(6))
+@pytest.mark.parametrize("event", ["moved", "settled"])
+def test_a_hook_is_not_lost_beside_an_engine_that_moves_or_settles_the_record(event: str, allocations: int) -> None:
+    """The garbage collector runs inside of `watch`, and with it a finalizer that lets the engine's thread go on."""
+    batch, target = _accumulator.Batch(), _accumulator.Batch()
+    index, place = batch.reserve(), target.reserve()
+    called: list[str] = []
+    begun = threading.Event()
+
+    def act() -> None:
+        if event == "moved":
+            batch.move(index, target, place)
+        else:
+            batch.settle(0)
+
+    def collect(phase: str, _: object) -> None:
+        if not begun.is_set():
+            begun.set()
+            engine = threading.Thread(target=act)
+            engine.start()
+            engine.join()
+
+    def hook() -> None:
+        called.append(event)
+
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        held = [[(n, n)] for n in range(5000)]  # No tuple and no list is left to be had without an allocation.
+        gc.callbacks.append(collect)
+        gc.set_threshold(gc.get_count()[0] + allocations)
+        gc.enable()
+        batch.watch(index, hook)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+        gc.callbacks.remove(collect)
+        del held
+    if event == "moved" and not begun.is_set():
+        act()
+    (target if event == "moved" else batch).settle(0)
+    assert called == [event]
 
 
 def test_a_failure_is_looked_at_only_by_those_who_say_so(twin: ModuleType) -> None:

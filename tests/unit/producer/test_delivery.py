@@ -10,6 +10,7 @@ import pytest
 
 from accumulators import make, put
 from felice.cluster.engine import Engine
+from felice.cluster.handoff import OneShot
 from felice.errors import BrokerError, DeadlineExceeded, DeliveryError, ErrorCode, FeliceError
 from felice.producer.delivery import BulkDelivery, RecordRange, within
 
@@ -57,6 +58,49 @@ def test_a_wait_that_ends_leaves_the_record_on_its_way(twin: ModuleType) -> None
     assert not delivery.done()
     batch.settle(3)
     assert delivery.result().offset == 3
+
+
+def waits() -> int:
+    """Count the waits whose memory is held."""
+    gc.collect()
+    return sum(type(found) is OneShot for found in gc.get_objects())
+
+
+def test_waits_that_end_leave_nothing_behind(twin: ModuleType) -> None:
+    """Who asks again and again while the record is on its way fills no memory, and slows nobody."""
+    delivery, batch = one(twin)
+    handle, batches = bulk(twin)
+    before = waits()
+    for _ in range(100):
+        for waiting in (delivery, handle):
+            with pytest.raises(DeadlineExceeded):
+                waiting.result(0)
+    assert waits() <= before + 1  # The error that is being looked at holds the last one.
+    batch.settle(3)
+    for one_batch in batches:
+        one_batch.settle(5)
+    assert delivery.result(0).offset == 3
+    assert len(handle.result(0)) == len(batches)
+
+
+async def test_awaits_that_are_cancelled_leave_nothing_behind(twin: ModuleType) -> None:
+    """As with threads."""
+    delivery, batch = one(twin)
+    handle, _ = bulk(twin)
+
+    def futures() -> int:
+        gc.collect()
+        return sum(isinstance(found, asyncio.Future) for found in gc.get_objects())
+
+    before = futures()
+    for _ in range(100):
+        for waiting in (delivery, handle):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await waiting
+    assert futures() <= before + 10
+    batch.settle(3)
+    assert (await delivery).offset == 3
 
 
 def test_a_failure_is_raised_by_result_and_returned_by_exception(twin: ModuleType) -> None:
