@@ -3,6 +3,7 @@
 import asyncio
 import struct
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -117,3 +118,16 @@ def test_row_47_room_that_refused_records_leave_is_told(broker: Broker) -> None:
         assert waited[0].result(10).offset == 0
         for delivery in refused:
             assert "the partitioner failed" in str(delivery.exception(10))
+
+
+def test_the_time_of_a_record_begins_when_it_is_sent(broker: Broker) -> None:
+    """Also where it waited for its topic first: it has its outcome within its one delivery timeout."""
+    with Producer(broker.bootstrap_servers, delivery_timeout=2, linger=0, **QUICK) as producer:
+        delivery = producer.send("cards", b"a")
+        began = time.monotonic()
+        time.sleep(1.2)
+        with broker.faults.hold("Produce"):
+            broker.create_topic("cards", 1)
+            error = delivery.exception(10)
+            assert time.monotonic() - began < 3
+        assert "cards-0: not delivered within 2 s" in str(error)

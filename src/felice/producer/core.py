@@ -214,8 +214,10 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
 
         def place(stand_in: "Batch", staged: Staged) -> None:
             try:
-                delivery = self._place(topic, self._with_partition(topic, staged.record))
-                stand_in.move(staged.index, *delivery._place())
+                batch, index = self._place(topic, self._with_partition(topic, staged.record))._place()
+                # Its time began when it was sent.
+                batch.begun = min(batch.begun, staged.since)
+                stand_in.move(staged.index, batch, index)
             except FeliceError as error:
                 refused.append((stand_in, staged, error))
             except Exception as error:
@@ -279,8 +281,11 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             live = self._sender.live()
             everything = BulkDelivery([Span(live, batch, 0, len(batch)) for batch in live], sum(map(len, live)))
             settled: asyncio.Future[None] = self._engine.loop.create_future()
-            everything._watch(_settler(settled), looks=False)
-            await settled
+            stop = everything._watch(_settler(settled), looks=False)
+            try:
+                await settled
+            finally:
+                stop()
 
     @property
     def hurried(self) -> float:
