@@ -51,6 +51,8 @@ from felice.wire.messages import (
     offset_delete,
     offset_fetch,
     offset_for_leader_epoch,
+    share_group_describe,
+    share_group_heartbeat,
     sync_group,
     txn_offset_commit,
     unregister_broker,
@@ -61,6 +63,7 @@ from felice.wire.schema import Request
 from questions import acls, fetch, topics
 from questions.asked import eventually, permissive
 from questions.members import coordinated
+from questions.share_members import Crew
 
 DENY, ALLOW = acls.DENY, acls.ALLOW
 STRANGER = "127.0.0.2"
@@ -247,6 +250,10 @@ def of_group(group: str, topic: str, topic_id: bytes) -> list[Asked]:
             group_ids=[group], include_authorized_operations=True), 1),
         *((find_coordinator.FindCoordinatorRequest(**keys), version)
             for keys, version in (({"key": group}, 1), ({"coordinator_keys": [group]}, 4))),
+        (share_group_heartbeat.ShareGroupHeartbeatRequest(group_id=group, member_id="m", member_epoch=7,
+            subscribed_topic_names=[topic]), 1),
+        (share_group_heartbeat.ShareGroupHeartbeatRequest(group_id=group, subscribed_topic_names=[topic]), 1),
+        (share_group_describe.ShareGroupDescribeRequest(group_ids=[group], include_authorized_operations=True), 1),
         (delete_groups.DeleteGroupsRequest(groups_names=[group]), 2),
     ]  # fmt: skip
 
@@ -287,6 +294,22 @@ def groups_with_topics_that_are_kept_from_somebody(asker: Asker) -> Any:
         told = comparable(stranger.ask(described, 1))
     beat.member_epoch = -1
     return [told, asker.ask(beat, 1).error_code]
+
+
+@permissive
+def share_groups_with_topics_that_are_kept_from_somebody(asker: Asker) -> Any:
+    """Members have a topic that not everybody may describe, and another one that they may not read about any more."""
+    topic = asker.topic()
+    crew = Crew(asker)
+    crew.join("m", topic)
+    crew.settle("m", partitions=1)
+    described = share_group_describe.ShareGroupDescribeRequest(group_ids=[crew.id])
+    beat = share_group_heartbeat.ShareGroupHeartbeatRequest(
+        group_id=crew.id, member_id="m", member_epoch=crew.epochs["m"]
+    )
+    with entries(asker, *entry(topic, Resource.TOPIC, Operation.DESCRIBE)) as stranger:
+        told = [comparable(stranger.ask(described, 1)), comparable(stranger.ask(beat, 1))]
+    return [*told, crew.leave("m")]
 
 
 def of_transaction(name: str, group: str, topic: str) -> list[Asked]:
