@@ -1,15 +1,17 @@
 """The virtual cluster: nodes that stop and start, leaders that move."""
 
+import re
 import socket
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import pytest
 
 from asking import SILENCE, Asker, batch
 from felice.broker import Broker
-from felice.errors import BrokerError, ConfigError, UsageError
+from felice.errors import BrokerError, ClosedError, ConfigError, UsageError
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
@@ -182,15 +184,40 @@ def test_what_cannot_be_is_refused() -> None:
         Broker(nodes=0)
     with pytest.raises(ConfigError, match=r"message\.maximum"):
         Broker(configs={"message.maximum": 1})
+    with pytest.raises(ConfigError, match=r"did you mean group\.initial\.rebalance\.delay\.ms"):
+        Broker(configs={"group.initial.rebalance.delay": 0})
     with Broker(topics={"letters": 1}) as broker:
         with pytest.raises(UsageError, match="node 2"):
             broker.stop(2)
-        with pytest.raises(BrokerError, match="UNKNOWN_TOPIC_OR_PARTITION"):
+        with pytest.raises(BrokerError, match=r"UNKNOWN_TOPIC_OR_PARTITION.*there is no topic 'diaries'"):
             broker.records("diaries", 0)
+        with pytest.raises(BrokerError, match="topic 'letters' has partitions 0 to 0, and no 1"):
+            broker.move_leader("letters", 1, 1)
         with pytest.raises(BrokerError, match="TOPIC_ALREADY_EXISTS"):
             broker.create_topic("letters")
         with pytest.raises(BrokerError, match="INVALID_TOPIC_EXCEPTION"):
             broker.create_topic("not a name")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"topics": ["letters"]}, {"topics": {"letters": "4"}}, {"nodes": "3"}, {"port": "9092"}], ids=str
+)
+def test_what_is_of_a_wrong_type_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    """And the value is shown."""
+    (name, value), *_ = wrong.items()
+    with pytest.raises(ConfigError, match=f"^{name}={re.escape(repr(value))}: give "):
+        Broker(**wrong)
+
+
+def test_a_broker_that_is_over_says_so() -> None:
+    """It is told from one that has not begun."""
+    broker = Broker()
+    with pytest.raises(ClosedError, match=r"is not running \(use it in a with statement"):
+        broker.records("letters", 0)
+    with broker:
+        pass
+    with pytest.raises(ClosedError, match=r"was closed, and its records are gone \(make a new one\)"):
+        broker.records("letters", 0)
 
 
 def test_a_seed_makes_identifiers_repeatable() -> None:

@@ -1,7 +1,7 @@
 """The embedded broker's public face; every method may be called from any thread."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -79,15 +79,15 @@ class Broker(Inspection, Steering):
         clock: Clock | None = None,
         seed: int | None = None,
     ) -> None:
-        if not 1 <= nodes <= 1000:
-            raise ConfigError(f"nodes={nodes}: give 1 to 1000")
+        if not isinstance(nodes, int) or not 1 <= nodes <= 1000:
+            raise ConfigError(f"nodes={nodes!r}: give 1 to 1000")
         if racks is not None and len(racks) != nodes:
             raise ConfigError(f"racks={racks!r}: give one for each of {nodes} nodes")
-        if not 0 <= port <= 65536 - nodes:
-            raise ConfigError(f"port={port}: give 0 for free ports, or one that leaves room for {nodes}")
+        if not isinstance(port, int) or not 0 <= port <= 65536 - nodes:
+            raise ConfigError(f"port={port!r}: give 0 for free ports, or one that leaves room for {nodes}")
         if host in EVERYWHERE and advertised_host is None:
             raise ConfigError(f"host={host!r} is no address to connect to", hint="give advertised_host too")
-        self._topics = dict(topics or {})
+        self._topics = _topics(topics or {})
         self._ports = [port + number if port else 0 for number in range(nodes)]
         self._host = advertised_host or host
         self._settings = {
@@ -108,7 +108,8 @@ class Broker(Inspection, Steering):
         try:
             self._slots = Settings(BROKER_SETTINGS, self._settings).number("max.incremental.fetch.session.cache.slots")
         except Refused as error:
-            raise ConfigError(f"configs: {error.message}") from None
+            hint = _like(self._settings.keys() - BROKER_SETTINGS)
+            raise ConfigError(f"configs: {error.message}", hint=hint) from None
         made = [self._make_node(number + 1, rack) for number, rack in enumerate(racks or [None] * nodes)]
         self._first_nodes = made
         self._cluster = self._make_cluster()
@@ -132,7 +133,7 @@ class Broker(Inspection, Steering):
         if node is not None:
             self._run(lambda: self._start_node(self._node(node)))
         elif self._ended:
-            raise ClosedError("the broker was closed, and its records are gone", hint="make a new one")
+            raise self._not_running()
         elif self._thread is None:
             self._thread = LoopThread("felice-broker")
             try:
@@ -189,7 +190,7 @@ class Broker(Inspection, Steering):
     def bootstrap_servers(self) -> str:
         """The addresses of all nodes, `host:port` with commas between."""
         if self._thread is None:
-            raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
+            raise self._not_running()
         shown = f"[{self._host}]" if ":" in self._host else self._host
         return ",".join(f"{shown}:{node.port}" for node in self._cluster.nodes.values())
 
@@ -218,7 +219,7 @@ class Broker(Inspection, Steering):
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records; a topic created anew under its name is another one, with another ID."""
-        self._run(lambda: self._cluster.delete_topic(self._cluster.topic(name)))
+        self._run(lambda: self._cluster.delete_topic(self._topic(name)))
 
     # --- requests ---
 
@@ -256,11 +257,17 @@ class Broker(Inspection, Steering):
         """Do something on the broker's loop that is no news to anybody."""
         thread = self._thread
         if thread is None:
-            raise ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
+            raise self._not_running()
         try:
             return thread.run(function)
         except Refused as error:
             raise BrokerError(error.code, "the embedded broker refused", broker_message=error.message) from None
+
+    def _not_running(self) -> ClosedError:
+        """Say why nothing can be asked of it."""
+        if self._ended:
+            return ClosedError("the broker was closed, and its records are gone", hint="make a new one")
+        return ClosedError("the broker is not running", hint="use it in a with statement, or call start()")
 
     def _run_or_do(self, function: Callable[[], T]) -> T:
         """Do something on the loop while there is one, and afterwards at once."""
@@ -406,6 +413,21 @@ class Broker(Inspection, Steering):
         if may_be_gone and node not in self._cluster.nodes:
             return []
         return [self._listeners[self._node(node).id]]
+
+
+def _topics(given: Mapping[str, int]) -> dict[str, int]:
+    """Check the topics to begin with; whether Kafka would have them is seen when they are created."""
+    if not isinstance(given, Mapping) or not all(isinstance(number, int) for number in given.values()):
+        raise ConfigError(f"topics={given!r}: give names with their numbers of partitions", hint='{"letters": 4}')
+    return dict(given)
+
+
+def _like(unknown: Iterable[str]) -> str:
+    """Return which configurations may have been meant."""
+    import difflib
+
+    found = [name for wrong in unknown for name in difflib.get_close_matches(wrong, BROKER_SETTINGS, n=3)]
+    return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 def _text(value: object) -> str:

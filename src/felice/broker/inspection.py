@@ -4,11 +4,10 @@ What is given are values: they do not change when the broker does.
 """
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from felice.broker.cluster import Cluster
+from felice.broker.access import Access
 from felice.broker.happenings import Happenings
 from felice.broker.partition import Partition
 from felice.wire.records import Record, read_header, read_records
@@ -23,15 +22,10 @@ __all__ = ["Inspection"]
 T = TypeVar("T")
 
 
-class Inspection(ABC):
+class Inspection(Access):
     """The part of `Broker` that shows what is in it."""
 
-    _cluster: Cluster
     _happenings: Happenings
-
-    @abstractmethod
-    def _run(self, function: Callable[[], T]) -> T:
-        """Do something on the broker's loop; what it refuses becomes a `BrokerError`."""
 
     # --- topics ---
 
@@ -42,28 +36,28 @@ class Inspection(ABC):
 
     def topic_id(self, name: str) -> bytes:
         """Return a topic's ID, 16 bytes."""
-        return self._run(lambda: self._cluster.topic(name).id)
+        return self._run(lambda: self._topic(name).id)
 
     def records(self, topic: str, partition: int) -> list[Record]:
         """Return all records of a partition, control records included, in the order of their offsets."""
-        return self._run(lambda: _records(self._cluster.partition(topic, partition)))
+        return self._run(lambda: _records(self._partition(topic, partition)))
 
     def batches(self, topic: str, partition: int) -> list[bytes]:
         """Return the record batches of a partition as they are kept."""
-        return self._run(lambda: [bytes(batch) for batch in self._cluster.partition(topic, partition).log.batches()])
+        return self._run(lambda: [bytes(batch) for batch in self._partition(topic, partition).log.batches()])
 
     def offsets(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset of a partition, and the one behind the last."""
 
         def read() -> tuple[int, int]:
-            log = self._cluster.partition(topic, partition).log
+            log = self._partition(topic, partition).log
             return log.start_offset, log.end_offset
 
         return self._run(read)
 
     def topic_configs(self, topic: str) -> dict[str, str]:
         """Return what is set of a topic by Kafka's names; what it takes from the broker's settings is left out."""
-        return self._run(lambda: dict(self._cluster.topic(topic).settings.texts))
+        return self._run(lambda: dict(self._topic(topic).settings.texts))
 
     # --- security ---
 
@@ -90,7 +84,7 @@ class Inspection(ABC):
             if found is None:
                 raise KeyError(group)
             return {
-                (topic, index): self._cluster.partition(topic, index).log.end_offset - committed.offset
+                (topic, index): self._partition(topic, index).log.end_offset - committed.offset
                 for topic, index, committed in found.offsets
             }
 
@@ -164,7 +158,8 @@ class Inspection(ABC):
             found = self._happenings.wait(ask, timeout)
         except TimeoutError:
             where = topic if partition is None else f"{topic}-{partition}"
-            raise TimeoutError(f"{came} of {count} records came to {where} within {timeout} s") from None
+            missing = "" if topic in self.topics else "; there is no such topic"
+            raise TimeoutError(f"{came} of {count} records came to {where} within {timeout} s{missing}") from None
         assert found is not None
         return found[0]
 

@@ -1,10 +1,10 @@
 """What a test may do to the broker's nodes, leaders and replicas; every method may be called from any thread."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from felice.broker.cluster import Cluster
+from felice.broker.access import Access
 from felice.broker.coordination import Kind
 from felice.broker.node import Node
 from felice.broker.partition import Partition
@@ -30,14 +30,8 @@ class Replication(NamedTuple):
     """The offset up to which consumers read."""
 
 
-class Steering(ABC):
+class Steering(Access):
     """The part of `Broker` that moves nodes, leaders and replicas. Nodes are given by their IDs."""
-
-    _cluster: Cluster
-
-    @abstractmethod
-    def _run(self, function: Callable[[], T]) -> T:
-        """Do something on the broker's loop; what it refuses becomes a `BrokerError`."""
 
     @abstractmethod
     def _stop_node(self, node: Node, *, killed: bool = False) -> None:
@@ -104,18 +98,18 @@ class Steering(ABC):
 
     def leader(self, topic: str, partition: int) -> int:
         """Return the node that leads a partition, or -1."""
-        return self._run(lambda: self._cluster.partition(topic, partition).leader)
+        return self._run(lambda: self._partition(topic, partition).leader)
 
     def leader_epoch(self, topic: str, partition: int) -> int:
         """Return a partition's leader epoch."""
-        return self._run(lambda: self._cluster.partition(topic, partition).leader_epoch)
+        return self._run(lambda: self._partition(topic, partition).leader_epoch)
 
     def move_leader(self, topic: str, partition: int, node: int) -> None:
         """Make a node lead a partition, with a new leader epoch; where it has no replica, it takes the leader's.
 
         No record gets lost by it, unless there is no leader: then this replica leads with what it has.
         """
-        self._run(lambda: self._cluster.move_leader(self._cluster.partition(topic, partition), node))
+        self._run(lambda: self._cluster.move_leader(self._partition(topic, partition), node))
 
     def elect_leader(self, topic: str, partition: int, *, unclean: bool = False) -> None:
         """Make the first of a partition's replicas its leader; or, where there is no leader, any that is up (unclean).
@@ -124,7 +118,7 @@ class Steering(ABC):
         gone, also acknowledged ones. Raise `BrokerError` with ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE or
         ELIGIBLE_LEADERS_NOT_AVAILABLE as Kafka does.
         """
-        self._run(lambda: self._cluster.elect(self._cluster.partition(topic, partition), unclean=unclean))
+        self._run(lambda: self._cluster.elect(self._partition(topic, partition), unclean=unclean))
 
     def coordinator(self, *, group: str | None = None, transactional_id: str | None = None) -> int:
         """Return the node that coordinates a group or a transactional ID, or -1."""
@@ -149,7 +143,7 @@ class Steering(ABC):
         """Return how a partition's replicas stand now."""
 
         def look() -> Replication:
-            found = self._cluster.partition(topic, partition)
+            found = self._partition(topic, partition)
             return Replication(
                 found.leader,
                 found.leader_epoch,
@@ -163,7 +157,7 @@ class Steering(ABC):
 
     def reassign(self, topic: str, partition: int, replicas: Sequence[int]) -> None:
         """Move a partition to these nodes: at once, or when those that are down are up again."""
-        self._run(lambda: self._cluster.reassign(self._cluster.partition(topic, partition), replicas))
+        self._run(lambda: self._cluster.reassign(self._partition(topic, partition), replicas))
 
     def pause_replica(self, topic: str, partition: int, node: int) -> None:
         """Let a replica that follows lag from its present end on, and count as in sync.
@@ -171,7 +165,7 @@ class Steering(ABC):
         So acks=all waits, and consumers do not see what is written, until `grow_isr`, until the node is started anew,
         or until it has lagged for `replica.lag.time.max.ms` of the broker's time, and is not in sync any more.
         """
-        self._run(lambda: self._cluster.pause_replica(self._cluster.partition(topic, partition), node))
+        self._run(lambda: self._cluster.pause_replica(self._partition(topic, partition), node))
 
     def shrink_isr(self, topic: str, partition: int, node: int) -> None:
         """Let a replica that follows lag from its present end on, and not be in sync.
@@ -179,8 +173,8 @@ class Steering(ABC):
         While fewer than `min.insync.replicas` are in sync, acks=all is refused with NOT_ENOUGH_REPLICAS, and what is
         written with fewer acks is not seen by consumers.
         """
-        self._run(lambda: self._cluster.shrink_isr(self._cluster.partition(topic, partition), node))
+        self._run(lambda: self._cluster.shrink_isr(self._partition(topic, partition), node))
 
     def grow_isr(self, topic: str, partition: int, node: int) -> None:
         """Let a replica that lags catch up, and be in sync again."""
-        self._run(lambda: self._cluster.grow_isr(self._cluster.partition(topic, partition), node))
+        self._run(lambda: self._cluster.grow_isr(self._partition(topic, partition), node))
