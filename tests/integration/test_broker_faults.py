@@ -347,10 +347,18 @@ def test_an_api_that_is_not_there_is_named() -> None:
         broker.faults.drop("Prodce")
 
 
+def test_an_error_code_that_is_none_is_refused(broker: Broker) -> None:
+    """Most likely the arguments have changed places, so the error has an example."""
+    with pytest.raises(ConfigError, match=r"'Produce' is no error code \(the code comes first, as in error\(ErrorCode"):
+        broker.faults.error("Produce", ErrorCode.NOT_LEADER_OR_FOLLOWER)  # type: ignore[arg-type]
+
+
 def test_all_faults_can_be_cleared_and_are_remembered(broker: Broker, asker: Asker) -> None:
     """For the output of a test that fails, the history says what was done to whom."""
     broker.faults.error(ErrorCode.CORRUPT_MESSAGE, "Produce", topic="letters", times=None)
     produced(asker)
     broker.faults.clear()
     assert produced(asker) == 0
-    assert repr(broker.faults.history) == "[<fault error on api='Produce', topic='letters': hit 1 of 1>]"
+    assert repr(broker.faults.history) == (
+        "[<fault error CORRUPT_MESSAGE on api='Produce', topic='letters': hit 1 of 1>]"
+    )

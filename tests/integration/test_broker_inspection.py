@@ -9,7 +9,7 @@ import pytest
 
 from asking import SILENCE, Asker, batch
 from felice.broker import Broker
-from felice.errors import ClosedError, ErrorCode, UsageError
+from felice.errors import ClosedError, ConfigError, ErrorCode, UsageError
 from felice.wire.messages.fetch import FetchRequest
 from felice.wire.messages.metadata import MetadataRequest, MetadataResponse
 from felice.wire.messages.offset_commit import OffsetCommitRequest
@@ -190,6 +190,22 @@ async def test_requests_are_awaited_without_blocking(broker: Broker) -> None:
     with Asker(broker.bootstrap_servers, "") as asker:
         await asyncio.to_thread(asker.ask, METADATA, 9)
     assert (await waiting).api == "Metadata"
+
+
+def test_an_api_that_is_not_there_is_not_waited_for(broker: Broker) -> None:
+    """A slip is told at once."""
+    with pytest.raises(ConfigError, match="there is no API 'Prodce'"):
+        broker.requests.wait_for("Prodce")
+    with pytest.raises(ConfigError, match="there is no API 'Prodce'"):
+        broker.requests.of("Prodce")
+
+
+def test_waiting_in_vain_for_records_tells_where_there_is_no_topic(broker: Broker) -> None:
+    """It may still have come; but perhaps its name is wrong."""
+    with pytest.raises(TimeoutError, match="0 of 1 records came to nowhere within 0 s; there is no such topic"):
+        broker.wait_for_records("nowhere", 1, timeout=0)
+    with pytest.raises(TimeoutError, match=r"0 of 1 records came to letters within 0 s$"):
+        broker.wait_for_records("letters", 1, timeout=0)
 
 
 def test_the_log_is_read_while_it_is_written(broker: Broker, pool: ThreadPoolExecutor) -> None:

@@ -121,7 +121,15 @@ def test_what_does_not_work_is_raised_at_the_end() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"ways": ["eat"]}, {"ways": []}, {"at_most": 4}, {"at_most": 0}, {"period": (2, 1)}, {"period": (0, 0)}],
+    [
+        {"ways": ["eat"]},
+        {"ways": []},
+        {"at_most": 4},
+        {"at_most": 0},
+        {"period": (2, 1)},
+        {"period": (0, 0)},
+        {"downtime": 0.5},
+    ],
 )
 def test_a_wrong_option_is_named(wrong: dict[str, object]) -> None:
     """And what it may be."""

@@ -169,9 +169,9 @@ def test_mine(felice_broker):
     assert done.returncode == 1
     report = done.stdout.split("felice broker", 1)[1]
     assert "seed=1883" in report
-    assert "<fault error on api='Produce': hit 1 of 2>" in report
+    assert "<fault error NOT_LEADER_OR_FOLLOWER on api='Produce': hit 1 of 2>" in report
     assert "Produce v13 from 'felice' to node 1, answered in" in report
-    assert "hit by <fault error on api='Produce': hit 1 of" in report
+    assert "hit by <fault error NOT_LEADER_OR_FOLLOWER on api='Produce': hit 1 of" in report
 
 
 def test_a_failure_at_the_end_tells_of_the_broker(run: Run) -> None:

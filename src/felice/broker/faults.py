@@ -140,7 +140,10 @@ class Fault:
     def __repr__(self) -> str:
         """Return what it does, to whom, and how often it did."""
         targets = ", ".join(f"{name}={value!r}" for name, value in self.target._asdict().items() if value is not None)
-        return f"<fault {self.action.name.lower()} on {targets or 'everything'}: hit {self.count} of {self.seen}>"
+        what = self.action.name.lower()
+        if self.action is Action.ERROR:
+            what += f" {self.details['code'].name}"
+        return f"<fault {what} on {targets or 'everything'}: hit {self.count} of {self.seen}>"
 
     def __enter__(self) -> Self:
         """Return the fault."""
@@ -231,7 +234,12 @@ class Faults:
 
     def error(self, code: ErrorCode, api: str, **where: Unpack[Where]) -> Fault:
         """Answer with an error code: for the partitions that are targeted, or all of the request's."""
-        return self._add(Action.ERROR, api, where, code=ErrorCode(code))
+        try:
+            known = ErrorCode(code)
+        except ValueError:
+            hint = 'the code comes first, as in error(ErrorCode.NOT_LEADER_OR_FOLLOWER, "Produce")'
+            raise ConfigError(f"{code!r} is no error code", hint=hint) from None
+        return self._add(Action.ERROR, api, where, code=known)
 
     def disk_full(self, **where: Unpack[Where]) -> Fault:
         """Refuse records as a broker does that cannot write to its disk: Produce gets KAFKA_STORAGE_ERROR.

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from felice.broker.seen_request import Name, SeenRequest
+from felice.errors import ConfigError
+from felice.wire.messages.registry import API_NAMES
 
 if TYPE_CHECKING:
     from felice.broker.call import Call
@@ -22,6 +24,7 @@ __all__ = ["RequestLog", "note", "note_answer", "note_failure"]
 KEPT = 4096
 LIGHT = 2048
 HEAVY = 16 * 1024 * 1024
+APIS = frozenset(API_NAMES.values())
 SHOWN = 5
 """How many requests the message of a wait that was in vain tells of."""
 
@@ -79,6 +82,8 @@ class RequestLog:
         where: Where | None = None,
     ) -> list[SeenRequest]:
         """Return those that are kept and looked for."""
+        if api is not None and api not in APIS:
+            raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(sorted(APIS))}")
         found = [
             seen
             for seen in self

@@ -72,6 +72,15 @@ class Killing(NamedTuple):
         return f"{self.at:8.3f} s: {self.what} node {self.node}{'' if self.error is None else f': {self.error!r}'}"
 
 
+def _is_span(given: Span) -> bool:
+    """Tell whether these are the least and the most seconds."""
+    try:
+        low, high = given
+        return 0 <= low <= high
+    except (TypeError, ValueError):
+        return False
+
+
 class _Step(NamedTuple):
     """Something that is to be done to a node."""
 
@@ -143,9 +152,9 @@ class NodeKiller:
             raise ConfigError("there is no node to kill")
         if not self._ways or not UNDONE_BY.keys() >= set(self._ways):
             raise ConfigError(f"ways={self._ways}: give some of {', '.join(UNDONE_BY)}")
-        for name, (low, high) in (("period", period), ("downtime", downtime)):
-            if not 0 <= low <= high or (name == "period" and high == 0):
-                raise ConfigError(f"{name}=({low}, {high}): give the least and the most seconds")
+        for name, span in (("period", period), ("downtime", downtime)):
+            if not _is_span(span) or (name == "period" and span[1] == 0):
+                raise ConfigError(f"{name}={span!r}: give the least and the most seconds")
         self._at_most = max(1, len(self._nodes) - 1) if at_most is None else at_most
         if not 1 <= self._at_most <= len(self._nodes):
             raise ConfigError(f"at_most={at_most}: give 1 to {len(self._nodes)}")
