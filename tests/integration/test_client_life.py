@@ -68,6 +68,35 @@ def test_a_second_close_waits_for_the_first(broker: Broker, kind: type[Any]) -> 
     client.close(0)
 
 
+async def test_a_close_that_is_cancelled_at_its_very_end_ends_all_the_same(broker: Broker) -> None:
+    """Its own limit and the close's come together, say: connections and tasks are not left to nobody."""
+    client = AsyncProducer(broker.bootstrap_servers)
+    await client.send_and_wait("letters", b"x")
+    cluster = client._core._cluster
+    slow = SlowEnd(cluster)
+    closing = asyncio.create_task(client.close())
+    await asyncio.to_thread(slow.begun.wait, 5)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    # What was cancelled has reached the engine before this comes back from there.
+    await client._core._engine.run_async(asyncio.sleep, 0)
+    slow.let()
+    await asyncio.wait_for(client.close(), 5)
+    assert cluster.health.state == "closed"
+    assert cluster.health.connections == 0
+
+
+def test_a_call_that_a_close_overtakes_starts_nothing(broker: Broker) -> None:
+    """It had been found open; nobody would end what it starts."""
+    producer = Producer(broker.bootstrap_servers)
+    core = producer._core
+    producer.close()
+    with pytest.raises(ClosedError):
+        core._engine.run(core._partitions_for, "letters", 5.0)
+    assert core._cluster is None
+
+
 @pytest.mark.parametrize("kind", [AsyncConsumer, AsyncProducer])
 async def test_a_second_close_of_an_async_face_waits_for_the_first(broker: Broker, kind: type[Any]) -> None:
     if kind is AsyncConsumer:

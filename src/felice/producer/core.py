@@ -87,6 +87,7 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
         self._ended = False
         self._ending: asyncio.Future[None] | None = None
         """Done when everything has ended; None before a close."""
+        self._end_task: asyncio.Task[None] | None = None
         # From the first ring on:
         self._cluster: Cluster | None = None
         self._sender: Sender | None = None
@@ -113,7 +114,9 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             self._look_at_staging()
 
     def _start(self) -> Cluster:
-        """Make what lives on the engine."""
+        """Make what lives on the engine; raises ClosedError where nobody would end it any more."""
+        if self._ended:
+            raise ClosedError("the producer is closed")
         if self._cluster is None:
             self._cluster = Cluster(
                 self.config, engine=self._engine, clock=self._clock, random=self._random, events=self._events
@@ -336,8 +339,16 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
                 self._wake_waiters()
                 with suppress(TimeoutError):
                     await self._drain(timeout)
-        finally:  # Also when whoever waits for it was interrupted.
+        finally:  # Also when whoever waits for it was interrupted; and as that may come again, in a task of its own.
             self._ended = True
+            self._end_task = self._engine.loop.create_task(self._end(deadline))
+            await asyncio.shield(self._end_task)
+        self._failures.raise_unseen()
+
+    async def _end(self, deadline: float) -> None:
+        """Fail what is left, and let everything go."""
+        assert self._ending is not None
+        try:
             self._refuse_rest()
             if self._stage_timer is not None:
                 self._stage_timer.cancel()
@@ -345,11 +356,11 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
                 await self._sender.close()
             if self._cluster is not None:
                 await self._cluster.close(max(deadline, self._clock.monotonic() + 0.5))
+        finally:
             self._wake_waiters()
             self._unfork()
             self._engine.unregister(self)
             self._ending.set_result(None)
-        self._failures.raise_unseen()
 
     def _refuse_rest(self) -> None:
         """Fail what is left when the producer has ended.
