@@ -1,8 +1,9 @@
 """The configuration keys of topics and brokers: Kafka 4.3's names, types, defaults and limits.
 
-All of a topic's keys are taken, checked, kept and described. Those that act here are `cleanup.policy` (as a check),
-`compression.*`, `max.message.bytes`, `message.timestamp.*`, `min.insync.replicas` and `segment.bytes` (as the largest
-record set); nothing is expired or compacted. The broker's keys stand in `broker_keys`; here is what those do that act.
+All of a topic's keys are taken, checked, kept and described. Those that act here are `cleanup.policy`,
+`compression.*`, `delete.retention.ms`, `max.message.bytes`, `message.timestamp.*`, `min.cleanable.dirty.ratio`, those of
+`*.compaction.lag.ms`, `min.insync.replicas`, `retention.*`, `segment.bytes` and `segment.ms`. The broker's keys stand in
+`broker_keys`; here is what those do that act.
 """
 
 from collections.abc import Mapping
@@ -89,6 +90,9 @@ _ACTING: Final = {
     "group.max.session.timeout.ms": "Longest session timeout of a classic group's member.",
     "group.max.size": "Most members of a classic group.",
     "group.min.session.timeout.ms": "Shortest session timeout of a classic group's member.",
+    "log.cleaner.backoff.ms": "Shortest time between two rounds of compaction.",
+    "log.cleaner.enable": "Whether logs are compacted.",
+    "log.retention.check.interval.ms": "Shortest time between two looks for records that are too old.",
     "max.incremental.fetch.session.cache.slots": "Fetch sessions kept by a node.",
     "num.partitions": "Partitions of a topic that names no number.",
     "offset.metadata.max.bytes": "Longest metadata of a committed offset.",
