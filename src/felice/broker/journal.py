@@ -27,11 +27,11 @@ def write(
     With a `writer`, a producer's ID and epoch, the batch belongs to that producer's transaction. As in Kafka all of its
     batches have the sequence 0 then.
 
-    A coordinator writes with acks=all: while nobody leads, or too few replicas are in sync, it is refused, in the code
-    that Kafka's coordinators answer with then. Whoever asks has to leave everything as it is.
+    While nobody leads it is refused with COORDINATOR_NOT_AVAILABLE; then whoever asks has to leave everything as it is.
+    As in Kafka a leader appends whoever is in sync: what waits for the replicas are answers.
     """
-    if partition.leader == NO_LEADER or partition.is_short:
-        raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, "too few replicas of the coordinator's log are in sync")
+    if partition.leader == NO_LEADER:
+        raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, "nobody leads the coordinator's log")
     builder = BatchBuilder()
     for key, value in records:
         builder.append(value, key, None, now)

@@ -135,11 +135,6 @@ class AssignedGroup(Group, Generic[M]):
         return target.compute(assignor, self.epoch, now, reading, alike, self.cluster.topics)
 
     def write(self, records: Collection[Record]) -> None:
-        """Write records, if there are any; where that is refused the group is what was written last."""
-        if not records:
-            return
-        try:
+        """Write records, if there are any."""
+        if records:
             self.groups.write(self.id, records)
-        except Refused:
-            self.groups.take_back(self.id)
-            raise

@@ -9,7 +9,6 @@ A group that is deleted is Dead. `joining` has the ways in, `membership` what el
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from felice.broker.clock import Timer
@@ -238,7 +237,9 @@ class ClassicGroup(Group):
     def prepare(self) -> None:
         """Begin to wait for all members to join; before the first generation, for more of them."""
         if self.phase is Phase.COMPLETING:
-            self._refuse_syncs(ErrorCode.REBALANCE_IN_PROGRESS)
+            for member in self.roster:
+                member.assignment = b""
+                self._answer_sync(member, ErrorCode.REBALANCE_IN_PROGRESS)
         self._stop_waiting_for_syncs()
         self._initial = self.phase is Phase.EMPTY
         self._enter(Phase.PREPARING)
@@ -293,8 +294,7 @@ class ClassicGroup(Group):
             self.protocol = None
             self._topics = self._read_subscriptions()
             self._enter(Phase.EMPTY)
-            with suppress(Refused):  # As in Kafka it is empty all the same.
-                self.write({})
+            self.write({})
             return
         self.protocol = self.roster.elected_protocol()
         self._topics = self._read_subscriptions()
@@ -342,16 +342,8 @@ class ClassicGroup(Group):
             self._stop_waiting_for_syncs()
 
     def assign(self, assignments: Mapping[str, bytes]) -> None:
-        """Take the leader's word for who gets what, and tell all that wait for it.
-
-        Where it cannot be written down they hear of that instead, and join again.
-        """
-        try:
-            self.write(assignments)
-        except Refused as refused:
-            self._refuse_syncs(refused.code)
-            self.prepare()
-            return
+        """Take the leader's word for who gets what, and tell all that wait for it."""
+        self.write(assignments)
         self._topics = self._read_subscriptions()
         for member in self.roster:
             member.assignment = assignments.get(member.id, b"")
@@ -372,11 +364,10 @@ class ClassicGroup(Group):
             member.syncing = None
             self.keep_alive(member)
 
-    def _refuse_syncs(self, code: ErrorCode) -> None:
-        """Send all away that wait for their assignment; there is none."""
-        for member in self.roster:
-            member.assignment = b""
-            self._answer_sync(member, code)
+    def doubt(self, member_id: str, generation: int) -> None:
+        """Have all join anew where the leader's word may get lost."""
+        if self.phase is Phase.STABLE and (self.roster.leader, self.generation) == (member_id, generation):
+            self.prepare()
 
     def _syncs_over(self) -> None:
         """Remove members that have not asked for their assignment in time."""
@@ -389,9 +380,8 @@ class ClassicGroup(Group):
 
     def write(self, assignments: Mapping[str, bytes]) -> None:
         """Write down the members of the present generation, with what they are assigned."""
-        written = logged(self, assignments)
-        self.groups.write(self.id, [group_record(self.id, written)])
-        self._written = written
+        self._written = logged(self, assignments)
+        self.groups.write(self.id, [group_record(self.id, self._written)])
 
     def tombstones(self) -> Collection[Record]:
         """Return the record that deletes the group."""

@@ -14,7 +14,6 @@ way in and out for the others; `upgrade` and `downgrade` are the ways from one k
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -331,8 +330,7 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         """Remove a member that was waited for in vain, if it is still in the epoch that it was to leave."""
         member = self.members.get(member_id)
         if member is not None and epoch in (None, member.epoch):
-            with suppress(Refused):  # It is waited for once more where it cannot be written that it is gone.
-                self.fence([member])
+            self.fence([member])
 
     # --- the log ---
 

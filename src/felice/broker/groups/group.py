@@ -62,6 +62,9 @@ class Group(ABC):
         """Tell a member what it is assigned, now or later; `protocol` is the type and the name that it believes in."""
         raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
 
+    def doubt(self, member_id: str, generation: int) -> None:  # noqa: B027 only groups whose members assign doubt them
+        """Hear that it is not sure that what a member has assigned in a generation is written down."""
+
     def heartbeat(self, claim: Claim) -> None:
         """Hear that a member is alive, and refuse where it has something to do."""
         raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)

@@ -47,6 +47,13 @@ class Groups:
         """Return a group, or None."""
         return self._groups.get(group_id)
 
+    def replicated(self, group_id: str) -> Group | None:
+        """Return a group, or None, as all replicas in sync have it: that is what those are told who only look."""
+        home = self.cluster.coordination.partition(Kind.GROUP, group_id)
+        if home.high_watermark >= home.log.end_offset:
+            return self.find(group_id)
+        return next(self._read(home.log.prefix(home.high_watermark), group_id), None)
+
     def get(self, group_id: str) -> Group:
         """Return a group, or refuse with GROUP_ID_NOT_FOUND."""
         found = self._groups.get(group_id)
@@ -95,18 +102,18 @@ class Groups:
                 missing = version >= MISSING_GROUP_FROM and not transactional
                 raise Refused(ErrorCode.GROUP_ID_NOT_FOUND if missing else ErrorCode.ILLEGAL_GENERATION)
             group = ClassicGroup(group_id, self)
+            self.replace(group)
         check = group.check_commit(claim, transactional=transactional, version=version)
         if not transactional:
             group.committed(claim)
         return group, check
 
     def commit(self, group: Group, offsets: Mapping[tuple[str, int], Committed]) -> None:
-        """Commit offsets by topic and partition; the group may be one that begins with them."""
+        """Commit offsets by topic and partition."""
         if offsets:
             first = self.write(group.id, [offset_record(group.id, *key, offset) for key, offset in offsets.items()])
             for number, (key, offset) in enumerate(offsets.items()):
                 group.offsets.put(*key, offset._replace(position=first + number))
-        self._have(group)
 
     def stage(self, group: Group, writer: tuple[int, int], offsets: Mapping[tuple[str, int], Committed]) -> None:
         """Keep offsets until the transaction is decided of `writer`, a producer's ID and epoch."""
@@ -115,7 +122,6 @@ class Groups:
             first = self.write(group.id, records, writer=writer)
             for number, (key, offset) in enumerate(offsets.items()):
                 group.offsets.stage(writer[0], *key, offset._replace(position=first + number))
-        self._have(group)
 
     def for_member(self, group_id: str) -> Group:
         """Return the group of somebody who claims to be a member, or refuse with UNKNOWN_MEMBER_ID."""
@@ -130,11 +136,6 @@ class Groups:
         if self._expiry is None:
             self._wait_for_expiry()
 
-    def _have(self, group: Group) -> None:
-        """Keep a group, unless it is there."""
-        if group.id not in self._groups:
-            self.replace(group)
-
     def remove(self, group: Group) -> None:
         """Forget a group. Its records are left alone: see `delete`."""
         del self._groups[group.id]
@@ -143,7 +144,7 @@ class Groups:
     def write(self, group_id: str, records: Iterable[Record], *, writer: tuple[int, int] | None = None) -> int:
         """Append records to the group's partition of `__consumer_offsets`; return the first one's offset.
 
-        It is refused with COORDINATOR_NOT_AVAILABLE while too few replicas are in sync: then nothing may have changed.
+        It is refused with COORDINATOR_NOT_AVAILABLE while nobody leads: then nothing may have changed.
         `writer` is the ID and the epoch of a producer in whose transaction that happens.
         """
         partition = self.cluster.coordination.partition(Kind.GROUP, group_id)
@@ -198,7 +199,7 @@ class Groups:
         now = self.cluster.clock.time_ms()
         retention = self.cluster.settings.number("offsets.retention.minutes") * 60_000
         for group in self:
-            with suppress(Refused):  # What cannot be written down now is looked at again.
+            with suppress(Refused):  # What nobody can write down now is looked at again.
                 self.drop_offsets(group, _expired(group, now, retention))
                 if group.expires and group.is_empty and not group.offsets.partitions():
                     self.delete(group)
@@ -211,7 +212,7 @@ class Groups:
             self.clear()
             return
         for group in self:
-            with suppress(Refused):  # As in Kafka they are kept then, until they expire.
+            with suppress(Refused):  # Where nobody can write that down they are kept, until they expire.
                 self.drop_offsets(
                     group, sorted(known for known in group.offsets.partitions() if known[0] == topic.name)
                 )
@@ -225,8 +226,10 @@ class Groups:
         groups = [group for group in self if coordination.partition(Kind.GROUP, group.id) is home]
         if led and self._logs.setdefault(index, home.log) is not home.log:
             self._logs[index] = home.log
-            self._read(groups, home.log)
-            return
+            for group in groups:
+                group.moved(False)
+                self.remove(group)
+            groups = list(self._read(home.log))
         for group in groups:
             found = group.moved(led)
             if found is None:
@@ -234,22 +237,11 @@ class Groups:
             else:
                 self.replace(found)
 
-    def take_back(self, group_id: str) -> None:
-        """Know of a group what its log says, where it went on with what could not be written then."""
-        home = self.cluster.coordination.partition(Kind.GROUP, group_id)
-        self._read([self._groups[group_id]], home.log, group_id)
+    def _read(self, log: PartitionLog, group_id: str | None = None) -> Iterator[Group]:
+        """Give the groups of which a log tells, or one of them."""
+        from felice.broker.groups.reading import read_groups  # loaded when it is first needed
 
-    def _read(self, groups: Iterable[Group], log: PartitionLog, group_id: str | None = None) -> None:
-        """Put in the place of groups what a log tells of them, of all of its groups or of one."""
-        from felice.broker.groups.reading import read_groups
-
-        for group in groups:
-            group.moved(False)
-            self.remove(group)
-        for group in read_groups(log, self, group_id):
-            found = group.moved(True)
-            if found is not None:
-                self.replace(found)
+        return read_groups(log, self, group_id)
 
 
 def _expired(group: Group, now: int, retention: int) -> list[tuple[str, int]]:

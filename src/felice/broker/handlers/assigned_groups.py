@@ -19,9 +19,9 @@ WORDLESS = frozenset({*REFUSALS.values(), ErrorCode.UNKNOWN_SERVER_ERROR})
 D = TypeVar("D", ConsumerGroupDescribeResponse.DescribedGroup, ShareGroupDescribeResponse.DescribedGroup)
 
 
-def heartbeat_words(code: ErrorCode, message: str | None) -> str | None:
+def heartbeat_words(refused: Refused) -> str | None:
     """Return the message with which a heartbeat is refused."""
-    return None if code in WORDLESS else message or code.name
+    return None if refused.code in WORDLESS else refused.message or refused.code.name
 
 
 def describe_all(

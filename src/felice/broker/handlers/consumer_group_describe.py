@@ -31,7 +31,9 @@ def _handle(call: Call, request: ConsumerGroupDescribeRequest) -> ConsumerGroupD
 
 def _describe(call: Call, group_id: str) -> Described:
     """Describe one group; a group of another kind is as good as none."""
-    group = call.cluster.groups.get(group_id)
+    group = call.cluster.groups.replicated(group_id)
+    if group is None:
+        raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} not found.")
     if not isinstance(group, ConsumerGroup):
         raise Refused(ErrorCode.GROUP_ID_NOT_FOUND, f"Group {group_id} is not a consumer group.")
     described = Described(

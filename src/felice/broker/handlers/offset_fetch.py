@@ -64,7 +64,7 @@ def _fetch(call: Call, asked: OffsetFetchRequest.Group, stable: bool) -> Answer:
     """Look up one group's offsets; a group that does not exist has committed nothing."""
     try:
         call.check_coordinator(Kind.GROUP, asked.group_id, Operation.DESCRIBE)
-        group = call.cluster.groups.find(asked.group_id)
+        group = call.cluster.groups.replicated(asked.group_id)
         if group is not None:
             group.check_fetch(asked.member_id, asked.member_epoch)
     except Refused as refused:

@@ -29,13 +29,14 @@ def _handle(call: Call, request: ShareGroupHeartbeatRequest) -> "ShareGroupHeart
         call.check_coordinator(Kind.GROUP, request.group_id)
         response = heartbeat(call.cluster.groups, request, call.client_id or "", address_text(call.client_host))
     except Refused as refused:
-        return _refused(refused.code, refused.message)
+        message = heartbeat_words(refused)
+        return ShareGroupHeartbeatResponse(error_code=refused.code, error_message=message)
     return call.when_written(Kind.GROUP, request.group_id, response, _refused)
 
 
-def _refused(code: ErrorCode, message: str | None = None) -> ShareGroupHeartbeatResponse:
-    """Answer with an error."""
-    return ShareGroupHeartbeatResponse(error_code=code, error_message=heartbeat_words(code, message))
+def _refused(code: ErrorCode) -> ShareGroupHeartbeatResponse:
+    """Tell that it is not sure that the group's log has what came of it; Kafka has no words for that."""
+    return ShareGroupHeartbeatResponse(error_code=code)
 
 
 def _admit(call: Call, request: ShareGroupHeartbeatRequest) -> None:

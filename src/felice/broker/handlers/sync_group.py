@@ -1,6 +1,7 @@
 """SyncGroup: the leader says who is assigned what, and every member hears its share."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from felice.broker.authorization import Operation, Resource
@@ -21,7 +22,7 @@ def _handle(call: Call, request: SyncGroupRequest) -> "asyncio.Future[Any]":
     """Hand the request to the group; it answers when the leader has said what is assigned."""
     waiting = WaitingSync(
         call.loop.create_future(),
-        lambda response: call.when_written(Kind.GROUP, request.group_id, response, _refused),
+        lambda response: call.when_written(Kind.GROUP, request.group_id, response, partial(_refused, call, request)),
     )
     try:
         _sync(call, request, waiting)
@@ -30,8 +31,11 @@ def _handle(call: Call, request: SyncGroupRequest) -> "asyncio.Future[Any]":
     return waiting.future
 
 
-def _refused(code: ErrorCode) -> SyncGroupResponse:
-    """Answer with an error."""
+def _refused(call: Call, request: SyncGroupRequest, code: ErrorCode) -> SyncGroupResponse:
+    """Tell that it is not sure that the group's log has the assignment: then all are to join anew."""
+    group = call.cluster.groups.find(request.group_id)
+    if group is not None:
+        group.doubt(request.member_id, request.generation_id)
     return SyncGroupResponse(error_code=code)
 
 

@@ -270,8 +270,10 @@ class Transactions:
             self._wait_for_expiry()
 
     def _write(self, transactional_id: str, record: state_log.Record) -> None:
-        """Append a record to `__transaction_state`."""
+        """Append a record to `__transaction_state`, with acks=all: not while too few replicas are in sync."""
         home = self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id)
+        if home.is_short:
+            raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, "too few replicas of the coordinator's log are in sync")
         self._logs[home.index] = home.log
         journal.write(home, [record], self._now())
 
