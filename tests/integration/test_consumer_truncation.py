@@ -358,7 +358,7 @@ FAULTS: dict[str, Callable[[Broker], Any]] = {
     "never asked": lambda broker: broker.faults.drop("OffsetForLeaderEpoch", times=3),
     "half of it": lambda broker: broker.faults.cut("OffsetForLeaderEpoch", times=3),
 } | {
-    code.name: lambda broker, code=code: broker.faults.error(code, "OffsetForLeaderEpoch", times=3)  # type: ignore[misc]
+    code.name: lambda broker, code=code: broker.faults.error(code, "OffsetForLeaderEpoch", times=3)
     for code in (
         ErrorCode.NOT_LEADER_OR_FOLLOWER,
         ErrorCode.FENCED_LEADER_EPOCH,

@@ -51,7 +51,7 @@ class Core(Taker[K, V], Generic[K, V]):
         random = random or Random()
         self._cluster = Cluster(config, engine=self.engine, clock=self.clock, random=random, events=self._events)
         self._fetcher = Fetcher(self._cluster, self.engine, config, self.clock, random, self._events, self.outbox)
-        follow = Follow(self._fetcher.add, self._fetcher.place, self._fetcher.recreated)
+        follow = Follow(self._fetcher.add, self._fetcher.placement.place, self._fetcher.recreated)
         self._subscription = Subscription(
             topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config, self._events
         )

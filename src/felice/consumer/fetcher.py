@@ -17,33 +17,27 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from felice import native
 from felice.clock import Clock
-from felice.cluster.backoff import Backoff
 from felice.cluster.engine import Engine
 from felice.cluster.router import Cluster
 from felice.config import ConsumerConfig
+from felice.consumer.arrivals import Arrivals
 from felice.consumer.budget import Frame
 from felice.consumer.finder import Finder, Findings
 from felice.consumer.lookup import Lookup
 from felice.consumer.outbox import Outbox
+from felice.consumer.placement import Placement
 from felice.consumer.room import SMALLEST_ASK, Room
 from felice.consumer.session import Want
 from felice.consumer.shelf import Chunk, Partition, Shelf
-from felice.consumer.source import Flight, Source
+from felice.consumer.source import Flight
 from felice.consumer.trail import Mark
-from felice.consumer.verdicts import Verdict, judge
-from felice.errors import BrokerError, ClosedError, DeadlineExceeded, FeliceError, PartitionError
+from felice.errors import ClosedError, DeadlineExceeded, FeliceError, PartitionError
 from felice.events import EventBus, PartitionFailed
 from felice.types import TopicPartition
 from felice.wire.messages.fetch import FetchResponse
-
-if TYPE_CHECKING:
-    from felice.consumer._batch import scan
-else:
-    scan = native.pick("felice.consumer._batch").scan
 
 __all__ = ["Fetcher"]
 
@@ -72,7 +66,6 @@ class Fetcher:
         self._random = random
         self._events = events
         self._outbox = outbox
-        self._sources: dict[int, Source] = {}
         self._committed = config.isolation == "read_committed"
         self._news: list[asyncio.Future[None]] = []
         self._closed = False
@@ -81,6 +74,26 @@ class Fetcher:
         self.lookup = Lookup(cluster, config, clock, random)
         findings = Findings(self._begin, self._jump, self._again, self._agreed, self._cut, self._fail)
         self.finder = Finder(self.lookup, config, clock, random, events, findings, self.spawn)
+        self.placement = Placement(
+            cluster,
+            config,
+            clock,
+            random,
+            engine.loop,
+            pantry=self,
+            spawn=self.spawn,
+            find_cut=self.finder.find_cut,
+        )
+        self._arrivals = Arrivals(
+            cluster,
+            config,
+            clock,
+            outbox,
+            self._room,
+            self.placement,
+            find_reset=self.finder.find_reset,
+            fail=self._fail,
+        )
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task of this consumer's; where it dies, the reader must not wait for ever."""
@@ -99,70 +112,8 @@ class Fetcher:
         self._room.share_out()
         for partition in partitions:
             self._adopt(partition)
-            self.place(partition)
+            self.placement.place(partition)
         self._tell()
-
-    def place(self, partition: Partition) -> None:
-        """Fetch a partition from where it is now: a replica that its leader named, or its leader."""
-        view = self._cluster.metadata.leader(*partition.tp)
-        node = view.leader if view is not None else -1
-        if view is not None and node >= 0 and partition.led != (node, view.leader_epoch):
-            partition.led = (node, view.leader_epoch)
-            self._doubt(partition)
-        if partition.replica >= 0:
-            brokers = self._cluster.metadata.brokers
-            if self._clock.monotonic() < partition.replica_until and partition.replica in brokers:
-                node = partition.replica
-            else:
-                partition.replica = -1
-        if node == partition.node:
-            return
-        old = self._sources.get(partition.node)
-        if old is not None:
-            old.partitions.pop(partition.tp, None)
-        partition.node = node
-        # What the other broker may still answer is dropped: its answer may take as long as a request may.
-        partition.flight = None
-        if node >= 0:
-            # Errors that came from the other broker say nothing about this one.
-            partition.retry_at = 0.0
-            self._source(node).partitions[partition.tp] = partition
-            self._poke(partition)
-
-    def _source(self, node_id: int) -> Source:
-        source = self._sources.get(node_id)
-        if source is None:
-            backoff = Backoff(self._config.retry_backoff, self._config.retry_backoff_max, self._random)
-            source = Source(node_id, self._cluster, self._config, self, backoff)
-            self._sources[node_id] = source
-            self.spawn(source.run_main(), f"fetches from node {node_id}")
-            self.spawn(source.run_side(), f"fetches beside a long poll from node {node_id}")
-        return source
-
-    def _poke(self, partition: Partition) -> None:
-        source = self._sources.get(partition.node)
-        if source is not None:
-            source.poke()
-
-    def _poke_later(self, partition: Partition) -> None:
-        """Leave a partition alone for a while that grows with each failure."""
-        backoff = Backoff(self._config.retry_backoff, self._config.retry_backoff_max, self._random)
-        backoff.failures = partition.tries
-        partition.tries += 1
-        pause = backoff.next()
-        partition.retry_at = self._clock.monotonic() + pause
-        self._loop.call_later(pause, self._poke, partition)
-
-    def _doubt(self, partition: Partition) -> None:
-        """Fetch nothing more of a partition until its leader's log is known to have what was read (KIP-320).
-
-        There is nothing to ask for where no epoch is known: after a seek, or before the first record.
-        """
-        partition.flight = None  # What is under way may be of the leader before.
-        partition.replica = -1  # So was this one's choice.
-        if partition.trail.latest >= 0 and partition.shelf is partition.adopted and not partition.halted:
-            partition.looking = True
-            self.finder.find_cut(partition)
 
     def recreated(self, partition: Partition) -> None:
         """Take it that the partition's topic was deleted and created anew (KIP-516): it is another topic now."""
@@ -183,7 +134,7 @@ class Fetcher:
         for partition in self._outbox.partitions.values():
             if partition.shelf is not partition.adopted:
                 self._adopt(partition)
-        for source in self._sources.values():
+        for source in self.placement.sources.values():
             source.poke()
 
     def _adopt(self, partition: Partition) -> None:
@@ -237,7 +188,9 @@ class Fetcher:
     def depart(self, partitions: Sequence[Partition]) -> tuple[Flight, int] | None:
         """Reserve room for an answer; return the request to be, and how much the answer may hold."""
         self._room.take_back()
-        most = min(self._config.fetch_bytes, max(SMALLEST_ASK, self._config.buffer_bytes // (4 * len(self._sources))))
+        most = min(
+            self._config.fetch_bytes, max(SMALLEST_ASK, self._config.buffer_bytes // (4 * len(self.placement.sources)))
+        )
         least = min(SMALLEST_ASK, most)
         if not self._room.make(least):
             return None
@@ -277,7 +230,7 @@ class Fetcher:
                 partition = flight.partitions[index]
                 shelf = flight.shelves[index]
                 if partition.flight is flight and partition.shelf is shelf:
-                    self._take(partition, shelf, flight.wants[index], data, answer, node_id, frame)
+                    self._arrivals.take(partition, shelf, flight.wants[index], data, answer, node_id, frame)
         flight.land()
         if self._outbox.starved:
             self.drain()
@@ -287,132 +240,10 @@ class Fetcher:
         self.budget.cancel(flight.reserved)
         for partition in flight.partitions:
             if node_id >= 0 and partition.flight is flight and partition.replica == node_id:
-                self._leave_replica(partition)
+                self.placement.leave_replica(partition)
         flight.land()
         if self._outbox.starved:
             self.drain()
-
-    def _take(
-        self,
-        partition: Partition,
-        shelf: Shelf,
-        want: Want,
-        data: FetchResponse.PartitionData,
-        answer: FetchResponse,
-        node_id: int,
-        frame: Frame,
-    ) -> None:
-        """Take one partition's part of an answer."""
-        match judge(data.error_code):
-            case Verdict.TAKE if data.diverging_epoch.epoch >= 0 and partition.replica != node_id:
-                self._doubt(partition)
-            case Verdict.TAKE if data.diverging_epoch.epoch >= 0:
-                self._leave_replica(partition)
-            case Verdict.TAKE:
-                self._take_records(partition, shelf, want, data, frame)
-                return
-            case Verdict.RESET if partition.replica == node_id:
-                # A follower may lag behind; only the leader knows what is in the log (KIP-392).
-                self._leave_replica(partition)
-            case Verdict.RESET:
-                partition.looking = True
-                self.finder.find_reset(partition)
-                return
-            case Verdict.FAIL:
-                error = BrokerError(data.error_code, f"fetching {partition.tp} from offset {want.offset}")
-                self._fail(partition, shelf, error)
-                return
-            case Verdict.DAMAGED if partition.tries >= 2:
-                error = BrokerError(data.error_code, f"fetching {partition.tp} from offset {want.offset}")
-                self._fail(partition, shelf, error)
-                return
-            case Verdict.MOVED:
-                if partition.replica == node_id:
-                    self._leave_replica(partition)
-                elif self._follow_hint(partition, data, answer):
-                    return  # There is nothing to wait for: each hint that is news tells of a higher epoch.
-                else:
-                    said = BrokerError(data.error_code, f"fetching {partition.tp}")
-                    self._cluster.request_refresh(str(said))
-        self._poke_later(partition)
-
-    def _follow_hint(self, partition: Partition, data: FetchResponse.PartitionData, answer: FetchResponse) -> bool:
-        """Go to the leader that the answer names (KIP-951), if it names one that is new to us."""
-        leader = data.current_leader
-        topic, index = partition.tp
-        return leader.leader_id >= 0 and self._cluster.update_leader(
-            topic, index, leader.leader_id, leader.leader_epoch, answer.node_endpoints
-        )
-
-    def _leave_replica(self, partition: Partition) -> None:
-        """Go back to the leader, which will name a replica again where it sees fit."""
-        partition.replica = -1
-        self.place(partition)
-
-    def _take_records(
-        self, partition: Partition, shelf: Shelf, want: Want, data: FetchResponse.PartitionData, frame: Frame
-    ) -> None:
-        partition.tries = 0
-        partition.high_watermark = data.high_watermark
-        partition.last_stable = data.last_stable_offset
-        partition.log_start = data.log_start_offset
-        if data.preferred_read_replica >= 0 and data.preferred_read_replica != partition.node:
-            partition.replica = data.preferred_read_replica
-            partition.replica_until = self._clock.monotonic() + self._config.metadata_max_age
-            self.place(partition)
-            if partition.replica < 0:
-                # It names one that we do not know: only metadata tells where it is, and it would be named again.
-                self._cluster.request_refresh(f"nothing is known of replica {data.preferred_read_replica}")
-                self._poke_later(partition)
-        records: Any = data.records
-        if records is None or not len(records):
-            return
-        whole, following, need, epoch = scan(records, want.offset)
-        if whole == 0 or (following == want.offset and need >= 0):
-            self._nothing_whole(partition, shelf, want, whole, need)
-            return
-        aborted = None
-        if self._committed and data.aborted_transactions:
-            aborted = [(each.producer_id, each.first_offset) for each in data.aborted_transactions]
-        self.budget.hold(frame)
-        batches = records[:whole]
-        partition.trail.read(batches, want.offset, epoch)
-        partition.fetch_offset = following
-        partition.max_bytes = 0
-        # What makes no sense is for the reader to find, in its turn; nothing behind it can be fetched.
-        partition.halted = need < 0
-        self._put(
-            partition,
-            Chunk(
-                shelf,
-                want.offset,
-                following=following,
-                data=batches,
-                aborted=aborted,
-                frame=frame,
-            ),
-        )
-
-    def _nothing_whole(self, partition: Partition, shelf: Shelf, want: Want, whole: int, need: int) -> None:
-        """Deal with records that do not bring us on."""
-        if whole:
-            # Whole batches, all below the offset: asking again at once would bring the same.
-            self._poke_later(partition)
-        elif need + len(partition.tp.topic) + 1024 > self._config.max_frame_bytes:
-            self._fail(
-                partition,
-                shelf,
-                FeliceError(
-                    f"the next batch of {partition.tp}, at offset {want.offset}, has {need:,} bytes",
-                    hint=f"max_frame_bytes is {self._config.max_frame_bytes:,}: raise it, or seek past the batch",
-                ),
-            )
-        else:
-            partition.max_bytes = max(need, 2 * want.max_bytes if not need else 0)
-
-    def _put(self, partition: Partition, chunk: Chunk) -> None:
-        chunk.shelf.add(chunk)
-        self._outbox.announce(partition)
 
     # -- what the finder finds ------------------------------------------------------------------------------------
 
@@ -420,31 +251,31 @@ class Fetcher:
         """Begin to read at an offset."""
         if partition.shelf is shelf:
             shelf.offset = partition.fetch_offset = offset
-            self._poke(partition)
+            self.placement.poke(partition)
             self._tell()
 
     def _jump(self, partition: Partition, shelf: Shelf, offset: int) -> None:
         """Go on reading at an offset, after what is on the shelf."""
         if partition.shelf is shelf:
             shelf.jumps += 1
-            self._put(partition, Chunk(shelf, partition.fetch_offset, jump=offset))
+            self._outbox.put(partition, Chunk(shelf, partition.fetch_offset, jump=offset))
             partition.looking = False
             partition.fetch_offset = offset
             partition.trail.clear()
-            self._poke(partition)
+            self.placement.poke(partition)
 
     def _again(self, partition: Partition, shelf: Shelf) -> None:
         """Fetch from the same offset again, in a while."""
         if partition.shelf is shelf:
             partition.looking = False
-            self._poke_later(partition)
+            self.placement.poke_later(partition)
 
     def _agreed(self, partition: Partition, shelf: Shelf) -> None:
         """Go on fetching: the leader's log has what was fetched."""
         if partition.shelf is shelf:
             shelf.cut = None
             partition.looking = False
-            self._poke(partition)
+            self.placement.poke(partition)
 
     def _cut(self, partition: Partition, shelf: Shelf, mark: Mark) -> None:
         """Have the reader go back: what was fetched from a mark on is not in the log."""
@@ -475,7 +306,7 @@ class Fetcher:
                 client_id=self._config.client_id, topic=topic, partition=index, offset=error.offset, error=str(error)
             )
         )
-        self._put(partition, Chunk(shelf, partition.fetch_offset, error=error))
+        self._outbox.put(partition, Chunk(shelf, partition.fetch_offset, error=error))
         self._tell()
 
     # -- waiting for it -------------------------------------------------------------------------------------------
@@ -492,10 +323,10 @@ class Fetcher:
         self._closed = True
         self._tell()
         left = min(FAREWELL, deadline - self._clock.monotonic())
-        if self._sources and left > 0:
+        if self.placement.sources and left > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left):
-                    await asyncio.gather(*(source.end() for source in self._sources.values()))
+                    await asyncio.gather(*(source.end() for source in self.placement.sources.values()))
 
     async def positioned(self, partitions: Sequence[TopicPartition] | None, deadline: float) -> None:
         """Wait until it is known where each of these, or all, are read from; raises DeadlineExceeded."""

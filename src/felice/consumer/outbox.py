@@ -33,6 +33,11 @@ class Outbox:
         self.closed = False
         self._waiter: OneShot[None] | None = None
 
+    def put(self, partition: Partition, chunk: Chunk) -> None:
+        """Put a chunk on its shelf, and let the reader know."""
+        chunk.shelf.add(chunk)
+        self.announce(partition)
+
     def announce(self, item: Partition | FeliceError) -> None:
         """Let the reader have something, and wake it if it waits."""
         self.ready.append(item)

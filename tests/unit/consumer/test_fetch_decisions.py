@@ -76,7 +76,7 @@ def test_7_a_position_before_the_log_follows_the_policy_with_the_numbers() -> No
 def test_7_truncation_is_checked_first_and_reading_goes_on_where_the_logs_part() -> None:
     """Rows 7 and 8: what was cut off is told, and what stands in its place is read, whatever the policy."""
     for policy in ("earliest", "latest"):
-        reset = decide_cut(LETTERS_0, 90, Mark(3, 70), policy)  # type: ignore[arg-type]
+        reset = decide_cut(LETTERS_0, 90, Mark(3, 70), policy)
         assert reset is not None
         assert (reset.target, reset.moves) == (70, True)
         assert "20 offsets" in reset.reason

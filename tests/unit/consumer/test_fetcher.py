@@ -31,7 +31,7 @@ def fetcher() -> Fetcher:
         EventBus(lambda *_: None),
         Outbox(),
     )
-    made._sources[0] = SimpleNamespace(poke=lambda: None)  # type: ignore[assignment]
+    made.placement.sources[0] = SimpleNamespace(poke=lambda: None)  # type: ignore[assignment]
     made._outbox.low_water = 1000
     assign(made, "letters")
     return made
