@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from felice.errors import FeliceError
 from felice.producer.lane import Lane
-from felice.wire.records import Codec
+from felice.wire.records import BatchBuilder, Codec
 
 if TYPE_CHECKING:
     from felice.producer._accumulator import Batch
@@ -49,7 +49,7 @@ class Packer:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, "felice-compress")
         try:
-            work = self._loop.run_in_executor(self._pool, _compress, batch, options)
+            work = self._loop.run_in_executor(self._pool, _compress, batch.builder, options)
         except RuntimeError:  # The interpreter is ending, and Python's pools take no more work.
             return self._pack_here(lane, batch)
         lane.preparing = True
@@ -73,7 +73,7 @@ class Packer:
 
     def _pack_here(self, lane: Lane, batch: "Batch") -> bool:
         try:
-            self._packed(batch, _compress(batch, lane.queue.owner.options))
+            self._packed(batch, _compress(batch.builder, lane.queue.owner.options))
         except Exception as error:
             self._give_up(lane, batch, error)
             return False
@@ -84,5 +84,5 @@ class Packer:
         self._failed(lane, batch, FeliceError(f"{lane.name}: compression failed: {error!r}"))
 
 
-def _compress(batch: "Batch", options: Any) -> Any:
-    return batch.builder.seal(codec=Codec.parse(options.compression), level=options.compression_level)
+def _compress(builder: BatchBuilder, options: Any) -> Any:
+    return builder.seal(codec=Codec.parse(options.compression), level=options.compression_level)

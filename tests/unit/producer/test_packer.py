@@ -1,6 +1,9 @@
 """The packer: batches that are compressed here, elsewhere, or not at all."""
 
 import asyncio
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -83,6 +86,24 @@ async def test_a_batch_that_cannot_be_compressed_fails_alone(
     assert "letters-0: compression failed: MemoryError" in str(error)
     assert not lane.queue.sealed
     told.packer.close()
+
+
+async def test_a_batch_that_is_given_up_before_its_turn_leaves_no_error_behind(twin: ModuleType) -> None:
+    """The threads are busy, and the producer is closed meanwhile."""
+    told, lane, batch = head(twin, COMPRESS_HERE * 4)
+    busy = threading.Event()
+    told.packer._pool = ThreadPoolExecutor(1)
+    told.packer._pool.submit(busy.wait, 10)
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    assert not told.packer.ready(lane, batch)
+    batch.settle(-1, -1, FeliceError("closed"))
+    busy.set()
+    await asyncio.wait_for(told.woken.wait(), 10)
+    gc.collect()
+    told.packer.close()
+    assert not told.failed
+    assert not complaints
 
 
 async def test_when_threads_take_no_more_work_it_is_done_here(twin: ModuleType) -> None:
