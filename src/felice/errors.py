@@ -137,6 +137,11 @@ class BufferFull(FeliceError):
     accepted: int = 0
     delivery: object = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the handle behind: what is on its way stays with the process that sent it."""
+        make, args, state = super().__reduce__()
+        return make, args, {name: value for name, value in state.items() if name != "delivery"}
+
 
 class WireError(FeliceError):
     """A peer sent bytes that make no sense; `position` is where in the buffer, or -1."""

@@ -3,12 +3,13 @@
 import copy
 import inspect
 import pickle
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from felice import errors
-from felice.errors import BrokerError, DeliveryError, ErrorCode, FeliceError, PartitionError, WireError
+from felice.errors import BrokerError, BufferFull, DeliveryError, ErrorCode, FeliceError, PartitionError, WireError
 
 
 def kinds(root: type[FeliceError] = FeliceError) -> Iterator[type[FeliceError]]:
@@ -43,6 +44,14 @@ def test_an_error_survives_pickle_and_copy(kind: type[FeliceError]) -> None:
         assert {name: str(value) for name, value in vars(again).items()} == {
             name: str(value) for name, value in vars(error).items()
         }
+
+
+def test_a_full_buffer_travels_without_the_handle_of_what_was_accepted() -> None:
+    """Deliveries belong to the process that sent the records; the count goes along."""
+    error = BufferFull("no room")
+    error.accepted, error.delivery = 3, threading.Lock()
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.accepted, again.delivery, str(again)) == (3, None, "no room")
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:
