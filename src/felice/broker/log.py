@@ -6,6 +6,7 @@ reading goes on with what is next.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 from felice.broker.block import Block
 from felice.broker.segment import NO_TIMESTAMP, Segment
@@ -13,6 +14,8 @@ from felice.wire.records import read_records
 from felice.wire.schema.message import Buffer
 
 __all__ = ["PartitionLog", "Stamped"]
+
+_base_offset = attrgetter("base_offset")
 
 Stamped = tuple[int, int]
 """An offset and a timestamp in milliseconds."""
@@ -128,9 +131,11 @@ class PartitionLog:
 
     def _find(self, offset: int) -> tuple[Block, int] | None:
         """Return the block with the first batch that ends behind `offset`, and the batch's number there."""
-        place = bisect_right(self.segments, offset, key=lambda segment: segment.base_offset) - 1
-        for segment in self.segments[max(0, place) :]:
-            found = segment.find(offset)
+        segments = self.segments
+        place = max(0, bisect_right(segments, offset, key=_base_offset) - 1)
+        while place < len(segments):
+            found = segments[place].find(offset)
             if found is not None:
                 return found
+            place += 1
         return None

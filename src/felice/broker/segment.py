@@ -5,6 +5,7 @@ Here its batches lie in blocks of memory, one after the other.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 
 from felice.broker.block import FIRST_BLOCK, LARGEST_BLOCK, Block
 from felice.broker.setting import Settings
@@ -14,6 +15,8 @@ from felice.wire.schema.message import Buffer
 __all__ = ["NO_TIMESTAMP", "Segment", "longest_ms"]
 
 NO_TIMESTAMP = -1
+
+_base_offset = attrgetter("base_offset")
 
 
 def longest_ms(settings: Settings) -> int:
@@ -27,7 +30,7 @@ def longest_ms(settings: Settings) -> int:
 class Segment:
     """Batches from `base_offset` on."""
 
-    __slots__ = ("base_offset", "blocks", "created_ms", "modified_ms", "size")
+    __slots__ = ("_most_bytes", "_most_ms", "_settings", "base_offset", "blocks", "created_ms", "modified_ms", "size")
 
     def __init__(self, base_offset: int, created_ms: int) -> None:
         """Take the broker's time in milliseconds at which it begins."""
@@ -38,6 +41,8 @@ class Segment:
         self.blocks: list[Block] = []
         self.size = 0
         """Bytes of the batches that are held."""
+        self._settings: Settings | None = None
+        self._most_bytes = self._most_ms = 0
 
     @classmethod
     def holding(cls, base_offset: int, batches: Iterable[Buffer], modified_ms: int) -> "Segment":
@@ -61,12 +66,15 @@ class Segment:
 
     def is_done(self, size: int, timestamp: int, now: int, settings: Settings) -> bool:
         """Tell whether a batch of so many bytes, with this largest timestamp, begins another segment."""
+        if settings is not self._settings:
+            self._settings = settings
+            self._most_bytes, self._most_ms = settings.number("segment.bytes"), longest_ms(settings)
         if not self.size:
             return False
-        if self.size + size > settings.number("segment.bytes"):
+        if self.size + size > self._most_bytes:
             return True
-        first = self.first_timestamp
-        return (timestamp - first if first >= 0 else now - self.created_ms) > longest_ms(settings)
+        first = self.blocks[0].peaks[0]
+        return (timestamp - first if first >= 0 else now - self.created_ms) > self._most_ms
 
     def append(self, batch: Buffer, offset: int, epoch: int, max_timestamp: int, now: int) -> None:
         """Copy a batch behind the others."""
@@ -82,11 +90,14 @@ class Segment:
 
     def find(self, offset: int) -> tuple[Block, int] | None:
         """Return the block with the first batch that ends behind `offset`, and the batch's number there."""
-        place = bisect_right(self.blocks, offset, key=lambda block: block.base_offset) - 1
-        for block in self.blocks[max(0, place) :]:
+        blocks = self.blocks
+        place = max(0, bisect_right(blocks, offset, key=_base_offset) - 1)
+        while place < len(blocks):
+            block = blocks[place]
             number = block.number_of(offset)
             if number < len(block.offsets):
                 return block, number
+            place += 1
         return None
 
     def batches(self) -> Iterator[memoryview]:
