@@ -54,6 +54,30 @@ def test_it_explains_itself() -> None:
         assert option in shown
 
 
+def test_it_logs_who_and_what_comes_and_goes() -> None:
+    """With `-v`: nodes, topics and clients; not each request."""
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", "--topic", "letters:3", "-v"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        _, address = process.stdout.readline().split()
+        with Asker(address, "") as asker:
+            asker.ask(MetadataRequest(topics=None), 9)
+        process.terminate()
+        _, logged = process.communicate(timeout=10)
+    for line in (
+        f" INFO node 1 is up at {address}\n",
+        " INFO topic letters is there, partitions: 3\n",
+        " is client 'asker'\n",
+        " is gone\n",
+    ):
+        assert line in logged
+    assert "Metadata" not in logged
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -62,6 +86,7 @@ def test_it_explains_itself() -> None:
         (["--config", "nothing"], "key=value"),
         (["--config", "message.maximum=1"], "message.maximum"),
         (["--nodes", "0"], "--nodes"),
+        (["--ready-file", "nowhere/ready"], "there is no folder nowhere"),
     ],
 )
 def test_wrong_options_are_told_in_a_line(options: list[str], said: str) -> None:

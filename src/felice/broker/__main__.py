@@ -49,7 +49,9 @@ def _configs(context: click.Context, parameter: click.Parameter, given: tuple[st
               help="A broker configuration by Kafka's name, such as message.max.bytes=100000.")  # fmt: skip
 @click.option("--ready-file", type=click.Path(dir_okay=False, path_type=Path),
               help="File to write the addresses to when the broker is ready.")  # fmt: skip
-@click.option("-v", "--verbose", count=True, help="Log what happens; twice: every request.")
+@click.option("--seed", type=int, help="Makes IDs repeatable.")
+@click.option("-v", "--verbose", count=True, show_default=False,
+              help="Log which clients, topics and nodes come and go; twice: every request.")  # fmt: skip
 def main(
     host: str,
     advertised_host: str | None,
@@ -60,14 +62,17 @@ def main(
     auto_create: bool,
     configs: dict[str, str],
     ready_file: Path | None,
+    seed: int | None,
     verbose: int,
 ) -> None:
     """Run felice's embedded Kafka broker until SIGTERM or SIGINT (Ctrl-C).
 
     Records live in memory and end with it. When it is ready it prints one line, "ready" and its addresses.
     """
-    levels = (logging.WARNING, logging.INFO, logging.DEBUG)
-    logging.basicConfig(level=levels[min(verbose, 2)], format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("felice").setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    if ready_file is not None and not ready_file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {ready_file.parent}", param_hint="--ready-file")
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -80,6 +85,7 @@ def main(
         advertised_host=advertised_host,
         auto_create=auto_create,
         configs=configs,
+        seed=seed,
     )
     with broker:
         addresses = broker.bootstrap_servers

@@ -5,6 +5,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
+from logging import getLogger
 from typing import TYPE_CHECKING
 
 from felice.broker.authorization import Authorizer
@@ -36,6 +37,8 @@ __all__ = ["DEFAULT", "Cluster", "Plan"]
 
 DEFAULT = -1
 """Stands for the broker's default, in numbers of partitions and replicas."""
+
+_log = getLogger("felice.broker")
 
 
 class Plan:
@@ -180,12 +183,14 @@ class Cluster:
 
     def node_started(self, node: Node) -> None:
         """Count a node in."""
+        _log.info("node %d is up at %s:%d", node.id, node.host, node.port)
         node.up = True
         killed, node.killed = node.killed, False
         self._for_all_partitions(lambda partition, alive: partition.node_started(node.id, alive, killed=killed))
 
     def node_stopped(self, node: Node, *, killed: bool = False) -> None:
         """Count a node out: others take over what it led, where they can."""
+        _log.info("node %d is %s", node.id, "killed" if killed else "stopped")
         node.up, node.killed = False, killed
         node.sessions.clear()
         if "share_leaders" in self.__dict__:
@@ -349,6 +354,7 @@ class Cluster:
         self.topics[topic.name] = topic
         self.topics_by_id[topic.id] = topic
         self._collisions[collision_key(topic.name)] = topic.name
+        _log.info("topic %s is there, partitions: %d", topic.name, len(topic.partitions))
         return topic
 
     def add_partitions(self, topic: Topic, replicas: Iterable[Sequence[int]]) -> None:
@@ -378,6 +384,7 @@ class Cluster:
         del self.topics[topic.name], self.topics_by_id[topic.id], self._collisions[collision_key(topic.name)]
         for listener in self._when_deleted:
             listener(topic)
+        _log.info("topic %s is deleted", topic.name)
 
     def when_deleted(self, listener: Callable[[Topic], object]) -> None:
         """Have a function called with every topic that is deleted."""

@@ -59,7 +59,9 @@ class Dispatcher:
         except WireError as error:
             raise Hangup(f"its bytes make no sense: {error}") from error
         call = Call(self.cluster, self._node, header, request, self._loop, connection.host, connection)
-        connection.client_id = header.client_id
+        if connection.client_id != header.client_id:
+            connection.client_id = header.client_id
+            _log.info("node %d: %s is client %r", self._node.id, connection.peer, header.client_id)
         seen = note(self._requests, call, frame)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)

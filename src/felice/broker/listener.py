@@ -153,6 +153,7 @@ class Listener:
 
     def _closed(self, connection: Connection) -> None:
         """Forget a connection."""
+        _log.info("node %d: %s is gone", self.node.id, connection.peer)
         self._connections.discard(connection)
         self._forget(connection)
 
