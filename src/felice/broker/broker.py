@@ -380,6 +380,8 @@ class Broker(Inspection, Steering):
     def _stop_node(self, node: Node, *, killed: bool = False) -> None:
         """Take a node out."""
         if node.up:
+            if killed:  # Then nobody is there who would take back what members of share groups have.
+                self._cluster.forget_sessions(node)
             self._listeners[node.id].shut(reset=killed)
             self._cluster.node_stopped(node, killed=killed)
 

@@ -192,10 +192,14 @@ class Cluster:
         """Count a node out: others take over what it led, where they can."""
         _log.info("node %d is %s", node.id, "killed" if killed else "stopped")
         node.up, node.killed = False, killed
+        self.forget_sessions(node)
+        self._for_all_partitions(lambda partition, alive: partition.node_stopped(node.id, alive))
+
+    def forget_sessions(self, node: Node) -> None:
+        """Let a node know nothing of those who fetch from it."""
         node.sessions.clear()
         if "share_leaders" in self.__dict__:
             self.share_leaders.node_stopped(node)
-        self._for_all_partitions(lambda partition, alive: partition.node_stopped(node.id, alive))
 
     def node_removed(self, node: Node) -> None:
         """Give a node's replicas to others that are up and have none of their partitions; without such they go."""
