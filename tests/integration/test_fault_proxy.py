@@ -172,13 +172,15 @@ def test_throttled_by_the_proxy(asker: Asker, proxy: FaultProxy) -> None:
     assert time.perf_counter() - started >= 0.2
 
 
-def test_without_a_cluster_connections_just_end() -> None:
-    """As they do where a port is open and nobody behind it."""
+def test_without_a_cluster_connections_just_end(caplog: pytest.LogCaptureFixture) -> None:
+    """As they do where a port is open and nobody behind it; the log says who was not to be reached."""
     with Broker() as gone:
         address = gone.bootstrap_servers
     with FaultProxy(address) as proxy, Asker(proxy.bootstrap_servers, "test") as asker:
         assert asker.ask(METADATA, 9) == SILENCE
     proxy.close()
+    (told,) = caplog.messages
+    assert f"{address} behind the proxy: ConnectionRefusedError" in told
 
 
 def test_a_node_that_hangs_up_is_noticed_by_clients_that_ask_nothing(broker: Broker, proxy: FaultProxy) -> None:

@@ -272,7 +272,9 @@ class FaultProxy:
             (size,) = SIZE.unpack(await upstream.reader.readexactly(SIZE.size))
             return await upstream.reader.readexactly(size)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            raise Hangup(f"{door.upstream} behind the proxy: {error!r}", wanted=True) from error
+            # A node that ends a connection may be meant to; one that was never reached is worth a warning.
+            reached = upstream is not None
+            raise Hangup(f"{door.upstream} behind the proxy: {error!r}", wanted=reached) from error
 
     def _translated(self, reply: bytes, header: RequestHeader, hit: tuple[Fault, ...]) -> Pieces:
         """Return an answer with the proxy's addresses in place of the nodes', and what faults do to its content."""
