@@ -368,6 +368,29 @@ def test_row_18_only_the_record_that_cannot_fit_fails(broker: Broker, connect: C
     assert values(broker, "narrow") == sent
 
 
+def test_a_batch_that_cannot_even_be_split_fails_alone(
+    broker: Broker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no memory for its halves: it has an outcome all the same, and so has what shared its request."""
+
+    def halves(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("felice.producer.outcomes.halves", halves)
+    producer = connect(broker, linger=0.2)
+    for partition in (0, 1):
+        producer.send_and_wait("letters", b"first", partition=partition)
+    with broker.faults.error(ErrorCode.MESSAGE_TOO_LARGE, "Produce", partition=0):
+        deliveries = [producer.send("letters", b"%d" % n, partition=n % 2) for n in range(10)]
+        for delivery in deliveries[::2]:
+            error = producer.error(delivery)
+            assert "letters-0: MemoryError() while sending" in str(error)
+            assert error.may_have_happened
+        assert offsets(producer, deliveries[1::2]) == [1, 2, 3, 4, 5]
+    assert producer.send_and_wait("letters", b"last", partition=0).offset == 1
+    assert producer.core.used == 0
+
+
 def test_a_flush_waits_for_both_halves(broker: Broker, connect: Connect) -> None:
     """Also where the second half is delivered before the first, as can be without idempotence."""
     broker.create_topic("narrow", 1, configs={"max.message.bytes": 3000})

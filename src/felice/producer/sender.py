@@ -329,11 +329,9 @@ class Sender:
             self._cluster.request_refresh(f"producing to node {node}: {outcome}")
             for lane, batch, _ in chosen:
                 self._outcomes.retry(lane, batch, outcome, in_doubt=outcome.may_have_happened)
-        elif isinstance(outcome, Exception):  # Ours: the batches must have an outcome all the same.
-            _log.error("a request to node %d failed unexpectedly", node, exc_info=outcome)
+        elif isinstance(outcome, Exception):
             for lane, batch, _ in chosen:
-                fault = FeliceError(f"{lane.name}: {outcome!r} while sending", may_have_happened=True)
-                self._outcomes.fail(lane, batch, fault, in_doubt=True)
+                self._fail_unexpectedly(lane, batch, outcome)
         elif outcome is None:
             for lane, batch, _ in chosen:
                 self._outcomes.deliver(lane, batch, -1, -1)
@@ -371,9 +369,19 @@ class Sender:
                         queue.topic, queue.partition, hint.leader_id, hint.leader_epoch, response.node_endpoints
                     )
                 stale = f"{lane.name}: node {node} answered {found.error_code}"
-            self._outcomes.take_answer(lane, batch, found)
+            try:
+                self._outcomes.take_answer(lane, batch, found)
+            except Exception as error:  # No memory to split it, say.
+                self._fail_unexpectedly(lane, batch, error)
         if stale:
             self._cluster.request_refresh(stale)
+
+    def _fail_unexpectedly(self, lane: Lane, batch: "Batch", error: Exception) -> None:
+        """Give a batch an outcome where we are at fault ourselves."""
+        _log.error("%s: sending failed unexpectedly", lane.name, exc_info=error)
+        if not batch.done:
+            fault = FeliceError(f"{lane.name}: {error!r} while sending", may_have_happened=True)
+            self._outcomes.fail(lane, batch, fault, in_doubt=True)
 
     def _note(self, error: FeliceError) -> None:
         for lane in self._active:
