@@ -62,6 +62,8 @@ from felice.wire.messages import (
 from felice.wire.schema import Request
 from questions import acls, fetch, topics
 from questions.asked import eventually, permissive
+from questions.consumer_members import Band
+from questions.consumer_patterns import joined
 from questions.members import coordinated
 from questions.share_members import Crew
 
@@ -206,6 +208,21 @@ def topics_that_are_allowed_by_prefix(asker: Asker) -> Any:
         told += answers(stranger, about(name, asker.topic_ids[name]))
         with entries(asker, *entry(name, Resource.TOPIC, Operation.DESCRIBE)) as stranger:
             told += [described(stranger, name), comparable(fetch.fetch(stranger, name, (0, 0)))]
+    return told
+
+
+@permissive
+def an_expression_finds_what_may_be_described(asker: Asker) -> Any:
+    """A topic that is hidden from the member is none; others of the same mind find what it found."""
+    group, name, hidden = asker.name(), asker.topic(), asker.topic()
+    pattern = name[: name.rindex("-")] + "-[0-9]+"
+    shown = acls.acl(hidden, Resource.TOPIC, principal="User:*", operation=Operation.ALL, permission=ALLOW)
+    with entries(asker, shown, *entry(hidden, Resource.TOPIC, Operation.DESCRIBE)) as stranger:
+        band = Band(stranger, group)
+        told = [joined(band, "a", pattern)]
+        eventually(lambda: band.described()["epochs"][0] > 1)
+        told += [band.settle("a"), band.described()]
+        told += [joined(Band(asker, group), "b", pattern), band.described()["epochs"]]
     return told
 
 

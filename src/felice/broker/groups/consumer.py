@@ -17,11 +17,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from felice.broker.authorization import Operation, Resource
 from felice.broker.groups import consumer_claims, consumer_classic, consumer_log
 from felice.broker.groups.assigned_group import AssignedGroup
 from felice.broker.groups.assignors import ASSIGNORS, Assignor, allowed_assignors
 from felice.broker.groups.consumer_member import AWAY, ConsumerMember, Entry
-from felice.broker.groups.consumer_patterns import PatternChange, Patterns
+from felice.broker.groups.consumer_patterns import PatternChange, Patterns, everything
 from felice.broker.groups.consumer_reconciliation import Reported, reconcile
 from felice.broker.groups.consumer_timers import Timers
 from felice.broker.groups.downgrade import downgrade, may_downgrade
@@ -181,7 +182,9 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
             records.append(consumer_log.current_record(self.id, reached))
             self.timers.expect_revocation(reached)
         self.write(records)
-        self.resolve_patterns(fresh=pattern is PatternChange.UNRESOLVED and not users[updated.regex])
+        self._resolve_patterns(
+            updated.client_host, fresh=pattern is PatternChange.UNRESOLVED and not users[updated.regex]
+        )
         return reached
 
     def _arrive(self) -> list[Record]:
@@ -270,8 +273,8 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
 
     # --- regular expressions ---
 
-    def resolve_patterns(self, *, fresh: bool = False) -> None:
-        """Look which topics match the members' expressions, where that is due.
+    def _resolve_patterns(self, host: str, *, fresh: bool) -> None:
+        """Look which topics match the members' expressions, where that is due; all that who comes from `host` may see.
 
         Kafka does so beside the request. So here it is done behind it: the answer does not know of it yet.
         """
@@ -279,7 +282,10 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         now, topics = self.clock.time_ms(), self.cluster.topics
         if not self.patterns.is_due(used, self.cluster.topics_by_id, now, fresh=fresh):
             return
-        changed = self.patterns.resolve(sorted(used), {name: topic.id for name, topic in topics.items()}, now)
+        known = {name: topic.id for name, topic in topics.items()}
+        guard, address = self.cluster.authorizer, host.removeprefix("/")
+        shown = everything if guard is None else partial(guard.allows, address, Operation.DESCRIBE, Resource.TOPIC)
+        changed = self.patterns.resolve(sorted(used), known, now, shown)
         records = [
             consumer_log.pattern_record(self.id, pattern, self.patterns.topics(pattern), self.patterns.round, now)
             for pattern in sorted(used)

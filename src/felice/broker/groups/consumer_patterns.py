@@ -1,13 +1,13 @@
 """The regular expressions of a consumer group's members, and the topics that match them (KIP-848)."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum, auto
 from typing import NamedTuple
 
 from felice.broker.groups.topic_patterns import topic_pattern
 
-__all__ = ["PatternChange", "Patterns", "Resolved"]
+__all__ = ["PatternChange", "Patterns", "Resolved", "everything"]
 
 SHORTEST_INTERVAL = 10_000
 """Milliseconds for which topics are not looked through again, whatever is asked."""
@@ -15,6 +15,11 @@ SHORTEST_INTERVAL = 10_000
 
 LONGEST_INTERVAL = 600_000
 """Milliseconds after which topics are looked through again, although there are no new ones."""
+
+
+def everything(topic: str) -> bool:
+    """Show all topics."""
+    return True
 
 
 class PatternChange(Enum):
@@ -84,14 +89,19 @@ class Patterns:
             or (latest is not None and now > latest + LONGEST_INTERVAL)
         )
 
-    def resolve(self, used: Iterable[str], topics: Mapping[str, bytes], now: int) -> bool:
-        """Look through topics, names with IDs; return whether other ones match than before."""
+    def resolve(
+        self, used: Iterable[str], topics: Mapping[str, bytes], now: int, shown: Callable[[str], bool] = everything
+    ) -> bool:
+        """Look through topics, names with IDs; return whether other ones match than before.
+
+        Only those are found that are `shown` to whoever's request it is.
+        """
         changed = False
         self._seen = frozenset(topics.values())
         self.round += 1
         for pattern in used:
             matches = topic_pattern(pattern)
-            found = frozenset(filter(matches, topics))
+            found = frozenset(filter(shown, filter(matches, topics)))
             changed = changed or found != self.topics(pattern)
             self.resolved[pattern] = Resolved(found, now)
         return changed
