@@ -55,6 +55,10 @@ class OpenTransactions:
         """Note which transactions are left of those whose markers are, or were, before `end`."""
         self.aborted = [*left, *(aborted for aborted in self.aborted if aborted.last_offset >= end)]
 
+    def delete_before(self, start: int) -> None:
+        """Forget what was aborted in the part of the log before its new start: nobody can read there."""
+        del self.aborted[: bisect_left(self.aborted, start, key=lambda aborted: aborted.last_offset)]
+
     def first_offset(self, producer_id: int) -> int | None:
         """Return where the open transaction of a producer begins, if it has one."""
         return self._first.get(producer_id)

@@ -136,6 +136,7 @@ class Partition:
         """Move the start of the log up to `offset`."""
         self.log.delete_before(offset)
         self.epochs.advance(self.log.start_offset)
+        self.transactions.delete_before(self.log.start_offset)
 
     # --- leaders ---
 

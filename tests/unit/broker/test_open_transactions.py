@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from felice.broker import journal
 from felice.broker.open_transactions import OpenTransactions
+from felice.broker.transactions.markers import mark
+from felice.broker.transactions.transaction import Identity
+from virtual_cluster import virtual_cluster
 
 ALL = 1 << 40
 
@@ -67,6 +71,32 @@ def test_aborted_transactions_are_found_by_the_offsets_that_are_read(start: int,
     """Producer 2 has offsets 0 to 5, producer 1 has 2 to 8, producer 3 has 10 to 12."""
     made = ended((2, 0, 5, False), (1, 2, 8, False), (3, 10, 12, False), (4, 1, 9, True))
     assert sorted(aborted.producer_id for aborted in made.aborted_between(start, end)) == found
+
+
+def test_what_was_aborted_before_the_start_of_the_log_is_forgotten() -> None:
+    """But not a transaction whose marker is still there; and reading goes on as before."""
+    made = ended((1, 0, 2, False), (2, 1, 5, False), (3, 6, 8, False))
+    before = made.aborted_between(5, 9)
+    made.delete_before(5)
+    assert [aborted.producer_id for aborted in made.aborted] == [2, 3]
+    assert made.aborted_between(5, 9) == before
+    made.delete_before(9)
+    assert made.aborted == []
+
+
+def test_deleted_records_take_their_aborted_transactions_along() -> None:
+    """And leave the open one."""
+    cluster = virtual_cluster()
+    [partition] = cluster.create_topic(cluster.plan_topic("letters", 1)).partitions
+    for producer_id in (1, 2):
+        journal.write(partition, [(b"key", b"value")], 0, writer=(producer_id, 0))
+        if producer_id == 1:
+            ending = {"committed": False, "coordinator_epoch": 0, "version": 1}
+            mark(cluster, "letters", partition, Identity(producer_id, 0), **ending)
+    assert len(partition.transactions.aborted) == 1
+    partition.delete_before(partition.log.end_offset)
+    assert partition.transactions.aborted == []
+    assert partition.transactions.first_offset(2) == 2
 
 
 def histories() -> st.SearchStrategy[list[tuple[int, int, int, bool]]]:
