@@ -147,13 +147,22 @@ class _Bell:
         # its call down before that reading.
         self._calls.append((function, args))
         if not self._due:
-            self._due = True
-            loop = self._loop()
-            if loop is None or loop.is_closed():
-                self._calls.clear()  # Closed under its waiters: nobody waits any more.
-                return
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._run)
+            try:
+                self._due = True
+                self._ring()
+            except BaseException:
+                # Also as there: interrupted before the wake, it must ring for those who have read the flag since.
+                self._due = False
+                self._ring()
+                raise
+
+    def _ring(self) -> None:
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            self._calls.clear()  # Closed under its waiters: nobody waits any more.
+            return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._run)
 
     def _run(self) -> None:
         self._due = False

@@ -296,6 +296,37 @@ async def test_a_time_limit_of_the_users_own_is_not_taken_for_ours(twin: ModuleT
     assert not isinstance(raised.value, DeadlineExceeded)
 
 
+def test_ctrl_c_in_the_middle_of_a_wake_silences_nobody(twin: ModuleType) -> None:
+    """A loop that outlives its Ctrl-C, as in a notebook, goes on to hear of outcomes."""
+    interrupts = [KeyboardInterrupt]
+
+    class Interrupted(asyncio.SelectorEventLoop):
+        def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:
+            if interrupts:
+                raise interrupts.pop()
+            return super().call_soon_threadsafe(*args, **options)
+
+    def added() -> Any:
+        delivery, batch = one(twin)
+        batch.settle(3)
+        return delivery
+
+    async def interrupted() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            added().add_done_callback(called.append)
+        again = loop.create_future()
+        added().add_done_callback(again.set_result)
+        await asyncio.wait_for(again, 5)
+
+    called: list[Any] = []
+    loop = Interrupted()
+    try:
+        loop.run_until_complete(interrupted())
+    finally:
+        loop.close()
+    assert len(called) == 1
+
+
 def test_a_loop_that_was_closed_under_its_waiters_breaks_nothing(twin: ModuleType) -> None:
     """The batch settles, and other waiters are woken."""
     delivery, batch = one(twin)
