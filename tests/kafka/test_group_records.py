@@ -85,7 +85,7 @@ def a_share_group(asker: Asker, bootstrap_servers: str) -> list[str]:
     crew.settle("a", partitions=2)
     asker.ask(DeleteTopicsRequest(topics=[DeleteTopicsRequest.DeleteTopicState(name=first)], timeout_ms=5000), 6)
     eventually(lambda: told()[-1].endswith("ShareGroupStatePartitionMetadataValue())"))
-    crew.settle("a", partitions=0)
+    eventually(lambda: crew.beat("a")["assignment"] == {})
     crew.beat("a", subscribed_topic_names=[second])
     crew.settle("a", partitions=1)
     crew.join("b", second)

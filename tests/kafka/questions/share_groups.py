@@ -147,7 +147,8 @@ def a_share_groups_topic_appears_grows_and_goes(asker: Asker) -> Any:
     answers.append(crew.settle("a", partitions=3)["members"])
     state = DeleteTopicsRequest.DeleteTopicState(name=topic)
     answers.append(asker.ask(DeleteTopicsRequest(topics=[state], timeout_ms=5000), 6).responses[0].error_code)
-    answers.append(crew.settle("a", partitions=0)["members"])
+    eventually(lambda: crew.beat("a")["assignment"] == {})
+    answers.append(crew.described()["members"])
     return answers
 
 

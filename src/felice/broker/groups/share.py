@@ -171,8 +171,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def _session_is_over(self, member_id: str) -> None:
         """Remove a member that was silent for too long."""
-        with suppress(Refused):  # What cannot be written down has not happened.
-            self.fence(self.members[member_id])
+        self.fence(self.members[member_id])
 
     # --- the state of partitions ---
 
@@ -216,7 +215,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def finish_deletion(self, topics: Collection[bytes]) -> None:
         """Write down that the share coordinator has dropped the state of topics."""
-        self.partitions.forget(topics)
+        self.partitions.deleted(topics)
         self.write([self.partitions_record()])
 
     def drop_state(self) -> bool:
@@ -224,6 +223,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
         if not self.partitions:
             return False
         known = self.partitions.everything(self._indexes_of)
+        self.partitions.initializing.clear()
         self.begin_deletion(known)
         for topic, indexes in known.items():
             for index in sorted(indexes):
@@ -232,9 +232,9 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def topic_deleted(self, topic_id: bytes) -> bool:
         """Forget what is known of a topic that is gone; the share coordinator does so by itself."""
-        known = self.partitions.forget([topic_id])
+        known = self.partitions.forget(topic_id)
         if known:
-            with suppress(Refused):
+            with suppress(Refused):  # Nobody leads: then it is not written.
                 self.write([self.partitions_record()])
         return known
 

@@ -65,16 +65,19 @@ class SharePartitions:
     def delete(self, topics: Collection[bytes]) -> None:
         """Note that the state of topics is being deleted."""
         for topic in topics:
-            self.initializing.pop(topic, None)
             self.initialized.pop(topic, None)
         self.deleting.update(topics)
 
-    def forget(self, topics: Collection[bytes]) -> bool:
-        """Note that the state of topics is gone; return whether anything was known of them."""
-        known = self.initializing.keys() | self.initialized.keys() | self.deleting
-        self.delete(topics)
+    def deleted(self, topics: Collection[bytes]) -> None:
+        """Note that the state of topics is deleted."""
         self.deleting.difference_update(topics)
-        return not known.isdisjoint(topics)
+
+    def forget(self, topic: bytes) -> bool:
+        """Forget all about a topic; return whether anything was known."""
+        found = self.initializing.pop(topic, None), self.initialized.pop(topic, None)
+        known = topic in self.deleting or any(some is not None for some in found)
+        self.deleting.discard(topic)
+        return known
 
     def everything(self, indexes_of: Callable[[bytes], frozenset[int]]) -> dict[bytes, frozenset[int]]:
         """Return all partitions whose state is kept or may be; `indexes_of` gives all that a topic has."""
