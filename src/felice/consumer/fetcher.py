@@ -10,7 +10,8 @@ Non-obvious:
 
 - Every chunk remembers the shelf it was fetched for. An answer for a shelf that is no longer its partition's, or from
   another offset than is due next, is dropped: there was a seek in between.
-- Errors and jumps go on the shelf too, behind the records that came before them.
+- Errors and jumps go on the shelf too, behind the records that came before them. That a log was cut off does not: it
+  may be cut off before them.
 """
 
 import asyncio
