@@ -23,7 +23,8 @@ class ConsumerConfig(ClientConfig):
         "earliest", kafka="auto.offset.reset", choices=("error", "earliest", "latest")
     )
     """What to do where the position is not in the log, or the topic was created anew: move, and tell of it in an event
-    with the numbers, or raise. Moving to the earliest record misses nothing that is there."""
+    with the numbers, or raise. Moving to the earliest record misses nothing that is there. Where the log was cut off
+    below the position, moving is to where that was, for both."""
     fetch_min_bytes: int = option(1, kafka="fetch.min.bytes", unit="bytes", low=0, high=2**31 - 1)
     """A broker answers as soon as it has this much."""
     fetch_max_wait: float = option(0.5, kafka="fetch.max.wait.ms", unit="seconds", low=0, high=300)

@@ -49,7 +49,9 @@ class Consumer(Generic[K, V]):
     `start` says where a partition begins: `"earliest"` (so that nothing is missed unless you say so), `"latest"`, an
     offset, a `Timestamp` in milliseconds or a datetime, or a mapping of topics and partitions to these. What becomes of
     a position that is not in the log any more is the option `offset_reset`: `"earliest"`, unless told otherwise, which
-    misses nothing that is there; `"error"` raises `OffsetReset` with the numbers.
+    misses nothing that is there; `"error"` raises `OffsetReset` with the numbers. Where the log was cut off
+    below a position, as an unclean election does, reading goes on where that was, with an event; `"error"` raises
+    `LogTruncated`.
 
     Keys and values are bytes or None; `key_deserializer` and `value_deserializer` make others of the bytes. Options are
     those of `ConsumerConfig`, by name or as `config=`. `listeners` are called with every event, on felice's callback
@@ -193,6 +195,10 @@ class Consumer(Generic[K, V]):
         """Return the offset of the next message of a partition; waits where it has to be looked up yet.
 
         Raises what has stopped a partition before it had a position.
+
+        In the thread that polls or iterates this is exact. In another one it may be ahead by a batch for the moment in
+        which an iteration gets its next batch, or hands back what is left of one: who keeps track of what is done takes
+        `message.offset + 1`.
         """
         (found,) = self._partitions([partition], timeout)
         core = self._core
