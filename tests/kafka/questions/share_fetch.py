@@ -3,9 +3,11 @@
 from typing import Any
 
 from asking import Asker, batch
+from felice.broker.authorization import Operation, Resource
 from felice.wire.messages.delete_records import DeleteRecordsRequest
 from felice.wire.messages.delete_topics import DeleteTopicsRequest
-from questions.asked import eventually, question
+from questions.asked import eventually, permissive, question
+from questions.authorization import entries, entry
 from questions.share_readers import ACCEPT, GAP, REJECT, RELEASE, RENEW, Readers
 from questions.writer import Writer
 
@@ -339,3 +341,22 @@ def share_begun_anew(asker: Asker) -> Any:
     readers.begin(2, epoch=1)
     answers += [readers.say("one", (0, 3, ACCEPT)), readers.state(), readers.fetch("one"), readers.state()]
     return answers
+
+
+@permissive
+def share_partitions_that_are_kept_from_somebody(asker: Asker) -> Any:
+    """A member of a group, or a reader of a topic, who may not be one."""
+    readers = Readers(asker, 4)
+    found = []
+    with entries(asker, *entry(readers.id, Resource.GROUP, Operation.READ)) as stranger:
+        readers.epochs["one"] = 0
+        found.append(readers.fetch("one", 0, asker=stranger))
+        found += [readers.fetch(None, 0, epoch=0, asker=stranger), readers.fetch("one", 0, epoch=9, asker=stranger)]
+        found += [readers.say("one", (0, 3, ACCEPT), asker=stranger), readers.say("one", epoch=3, asker=stranger)]
+    with entries(asker, *entry(readers.topic, Resource.TOPIC, Operation.READ)) as stranger:
+        readers.epochs["two"] = 0
+        found += [readers.fetch("two", 0, asker=stranger), readers.fetch("two", asker=stranger)]
+        found += [readers.open("three"), readers.say("three", (0, 3, ACCEPT), asker=stranger)]
+        found += [readers.fetch("two", said=[(0, 0, ACCEPT)], asker=stranger)]
+        found += [readers.fetch("two", said=[(3, 0, ACCEPT)], asker=stranger), readers.state()]
+    return found

@@ -92,7 +92,7 @@ class Readers:
 
     def fetch(
         self,
-        member: str,
+        member: str | None,
         *indexes: int,
         said: Iterable[Said] = (),
         forget: Sequence[int] = (),
@@ -108,7 +108,7 @@ class Readers:
 
     def fetching(
         self,
-        member: str,
+        member: str | None,
         *indexes: int,
         said: Iterable[Said] = (),
         forget: Sequence[int] = (),
@@ -148,11 +148,12 @@ class Readers:
 
     def say(
         self,
-        member: str,
+        member: str | None,
         *said: Said,
         index: int = 0,
         version: int = 2,
         epoch: int | None = None,
+        asker: Asker | None = None,
         topic_id: bytes | None = None,
         **fields: Any,
     ) -> Any:
@@ -171,7 +172,7 @@ class Readers:
             topics=[topic],
             **fields,
         )
-        answer = self.asker.ask(request, version)
+        answer = (asker or self.asker).ask(request, version)
         if answer == SILENCE:
             return answer
         if not answer.error_code:

@@ -221,7 +221,7 @@ class _Changes:
         """Settle some offsets."""
         self._made.append((delivery, delivery.copy()))
         delivery.settle(state, self._deliveries)
-        self.batches.append(StateBatch(first, last, delivery.count, delivery.state))
+        self.batches.append(StateBatch(first, last, delivery.count, int(delivery.state)))
         if delivery.state.is_final:
             self._window.complete += max(0, last - max(first, self._window.start) + 1)
 
