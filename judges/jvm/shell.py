@@ -16,8 +16,10 @@ TIMEOUT = 60.0
 
 _PACKAGES = {
     "ConfigCommand": "kafka.admin",
+    "ConsoleShareConsumer": "org.apache.kafka.tools.consumer",
     "ConsumerGroupCommand": "org.apache.kafka.tools.consumer.group",
     "ReassignPartitionsCommand": "org.apache.kafka.tools.reassign",
+    "ShareGroupCommand": "org.apache.kafka.tools.consumer.group",
 }
 _EXTRA = {"KAFKA_PATH": str(DISTRIBUTION), "LOG4J": str(HERE / "log4j2.xml"), "CLASSPATH": ""}
 

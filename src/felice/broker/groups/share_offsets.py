@@ -32,7 +32,7 @@ def alter(groups: "Groups", group_id: str, starts: Starts) -> dict[tuple[bytes, 
     """
     found = groups.find(group_id)
     group = ShareGroup(group_id, groups) if found is None else groups.share(group_id)
-    group.check_delete()
+    _check_empty(group)
     if not starts:
         return {}
     group.begin_state(starts)
@@ -55,7 +55,7 @@ def forget(groups: "Groups", group_id: str, topics: Iterable[str]) -> list[Forgo
     Refuse with GROUP_ID_NOT_FOUND and with NON_EMPTY_GROUP.
     """
     group = groups.share(group_id)
-    group.check_delete()
+    _check_empty(group)
     known = group.partitions
     going: dict[bytes, Iterable[int]] = {}
     wrong = []
@@ -75,6 +75,12 @@ def forget(groups: "Groups", group_id: str, topics: Iterable[str]) -> list[Forgo
     if done:
         group.finish_deletion(done)
     return sorted(gone, key=lambda one: one.refused is not None) + wrong
+
+
+def _check_empty(group: ShareGroup) -> None:
+    """Refuse to touch what members are busy with."""
+    if not group.is_empty:
+        raise Refused(ErrorCode.NON_EMPTY_GROUP, "The group is not empty.", shown=True)
 
 
 def _forget_topic(groups: "Groups", group_id: str, topic_id: bytes, partitions: Iterable[int]) -> Forgotten:

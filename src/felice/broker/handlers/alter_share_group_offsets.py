@@ -1,7 +1,8 @@
 """AlterShareGroupOffsets: a share group without members goes on at other offsets (KIP-932)."""
 
+import asyncio
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import Call, Handler
@@ -19,7 +20,9 @@ Topic: TypeAlias = AlterShareGroupOffsetsResponse.Topic
 Partition: TypeAlias = AlterShareGroupOffsetsResponse.Partition
 
 
-def _handle(call: Call, request: AlterShareGroupOffsetsRequest) -> AlterShareGroupOffsetsResponse:
+def _handle(
+    call: Call, request: AlterShareGroupOffsetsRequest
+) -> "AlterShareGroupOffsetsResponse | asyncio.Future[Any]":
     """Alter what can be altered; topics that cannot be come first in the answer."""
     try:
         call.check_faults(None)
@@ -32,8 +35,8 @@ def _handle(call: Call, request: AlterShareGroupOffsetsRequest) -> AlterShareGro
         topics = [asked for asked in request.topics if not _left(call, asked, left)]
         codes = _alter(call, request.group_id, topics)
     except Refused as refused:
-        return AlterShareGroupOffsetsResponse(error_code=refused.code, error_message=refused.shown or refused.code.name)
-    return AlterShareGroupOffsetsResponse(
+        return _refused(refused.code, refused.shown)
+    response = AlterShareGroupOffsetsResponse(
         responses=left
         + [
             Topic(
@@ -47,6 +50,12 @@ def _handle(call: Call, request: AlterShareGroupOffsetsRequest) -> AlterShareGro
             for asked in topics
         ]
     )
+    return call.when_written(Kind.GROUP, request.group_id, response, _refused)
+
+
+def _refused(code: ErrorCode, message: str | None = None) -> AlterShareGroupOffsetsResponse:
+    """Answer with an error."""
+    return AlterShareGroupOffsetsResponse(error_code=code, error_message=message or code.name)
 
 
 def _left(call: Call, asked: Asked, left: list[Topic]) -> bool:

@@ -1,6 +1,7 @@
 """DeleteShareGroupOffsets: a share group without members forgets where it stands in topics (KIP-932)."""
 
-from typing import TypeAlias
+import asyncio
+from typing import Any, TypeAlias
 
 from felice.broker.authorization import REFUSALS, Operation, Resource
 from felice.broker.call import Call, Handler, no_partitions
@@ -21,7 +22,9 @@ Topic: TypeAlias = DeleteShareGroupOffsetsResponse.Topic
 NO_ID = bytes(16)
 
 
-def _handle(call: Call, request: DeleteShareGroupOffsetsRequest) -> DeleteShareGroupOffsetsResponse:
+def _handle(
+    call: Call, request: DeleteShareGroupOffsetsRequest
+) -> "DeleteShareGroupOffsetsResponse | asyncio.Future[Any]":
     """Forget topics; those that are not for the client come first in the answer."""
     try:
         call.check_faults(None)
@@ -35,10 +38,14 @@ def _handle(call: Call, request: DeleteShareGroupOffsetsRequest) -> DeleteShareG
         kept = [Forgotten(name, refused=Refused(REFUSALS[Resource.TOPIC])) for name in names if name not in allowed]
         found = forget(call.cluster.groups, request.group_id, allowed)
     except Refused as refused:
-        return DeleteShareGroupOffsetsResponse(
-            error_code=refused.code, error_message=refused.shown or refused.code.name
-        )
-    return DeleteShareGroupOffsetsResponse(responses=[_topic(one) for one in (*kept, *found)])
+        return _refused(refused.code, refused.shown)
+    response = DeleteShareGroupOffsetsResponse(responses=[_topic(one) for one in (*kept, *found)])
+    return call.when_written(Kind.GROUP, request.group_id, response, _refused)
+
+
+def _refused(code: ErrorCode, message: str | None = None) -> DeleteShareGroupOffsetsResponse:
+    """Answer with an error."""
+    return DeleteShareGroupOffsetsResponse(error_code=code, error_message=message or code.name)
 
 
 def _topic(one: Forgotten) -> Topic:
