@@ -1,7 +1,8 @@
 """Questions to three nodes of real Kafka and to three of the embedded broker: what those answer that do not lead."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import pytest
@@ -68,9 +69,9 @@ def described(node: Asker, name: str) -> Any:
     return node.ask(MetadataRequest(topics=[MetadataRequest.Topic(name=name)]), 12)
 
 
-def our_cluster() -> Broker:
+def our_cluster(more: Mapping[str, object] = MappingProxyType({})) -> Broker:
     """An embedded cluster that is configured like the real one."""
-    configs = {"replica.selector.class": RACK_AWARE, "min.insync.replicas": 2}
+    configs = {"replica.selector.class": RACK_AWARE, "min.insync.replicas": 2, **more}
     return Broker(nodes=3, racks=RACKS, auto_create=False, configs=configs)
 
 
