@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from felice.errors import ConfigError
+
 _log = logging.getLogger("felice")
 
 
@@ -208,8 +210,16 @@ class EventBus:
     __slots__ = ("_deliver", "_listeners")
 
     def __init__(self, deliver: Callable[[Listener, Event], object], listeners: Iterable[Listener] = ()) -> None:
+        """Take how a call reaches the callback thread, and whom to call; raises ConfigError."""
+        if not isinstance(listeners, Iterable):
+            raise ConfigError(
+                f"listeners={listeners!r}", hint="give a series of callables, each of which takes an event"
+            )
         self._deliver = deliver
         self._listeners: tuple[Listener, ...] = (log_event, *listeners)
+        for listener in self._listeners:
+            if not callable(listener):
+                raise ConfigError(f"a listener {listener!r}", hint="give callables that take an event")
 
     def emit(self, event: Event) -> None:
         """Hand the event on; cheap, and never raises a listener's error."""

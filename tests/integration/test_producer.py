@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from felice import AsyncProducer, Producer
 from felice.broker import Broker
+from felice.cluster.engine import Engine
 from felice.errors import (
     BrokerError,
     ClosedError,
@@ -540,6 +542,17 @@ def test_a_config_error_comes_from_the_constructor(connect: Connect) -> None:
     """Of both faces."""
     with pytest.raises(ConfigError, match="no option 'lingr'"):
         connect("b:1", lingr=5)
+
+
+@pytest.mark.parametrize("kind", [Producer, AsyncProducer])
+@pytest.mark.parametrize("listeners", [5, [print, "x"], print])
+def test_listeners_that_cannot_be_called_are_told_and_leave_nothing_behind(kind: type[Any], listeners: Any) -> None:
+    """At once, and not with each event; what was half made is not kept for forks and the exit."""
+    engine = Engine.current()
+    kept = len(engine._forks), len(engine._clients)
+    with pytest.raises(ConfigError, match="listener"):
+        kind("b:1", listeners=listeners)
+    assert (len(engine._forks), len(engine._clients)) == kept
 
 
 # -- failures that are told ---------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
     ) -> None:
         """Make the core; nothing connects before the first record or call that needs it."""
         engine = Engine.current()
+        self._events = EventBus(engine.callbacks.offer, listeners)
         super().__init__(
             config,
             key_serializer=key_serializer,
@@ -82,7 +83,6 @@ class ProducerCore(Intake[K, V], Generic[K, V]):
             ring=self._on_ring,
         )
         self._random = random or Random()
-        self._events = EventBus(engine.callbacks.offer, listeners)
         self._failures = Failures(config.client_id, self._events)
         self._ended = False
         self._ending: asyncio.Future[None] | None = None
