@@ -3,8 +3,10 @@
 from typing import Any
 
 from asking import Asker, batch, comparable
+from felice.wire.messages.create_partitions import CreatePartitionsRequest
 from felice.wire.messages.create_topics import CreateTopicsRequest
 from felice.wire.messages.delete_topics import DeleteTopicsRequest
+from felice.wire.messages.metadata import MetadataRequest
 from questions.asked import question
 from questions.fetch import fetch
 
@@ -70,6 +72,39 @@ def create_topics_twice_at_once(asker: Asker) -> Any:
     """A topic twice in a request is an error, beside one that is none."""
     once, twice = asker.name(), asker.name()
     return create(asker, creatable(twice), creatable(once), creatable(twice, 2))
+
+
+@question
+def topics_without_time(asker: Asker) -> Any:
+    """The controller does nothing for who gives it no time, and says so of all that the request names.
+
+    Unless it does not hear of the request, as all of it is refused before.
+    """
+    there, other, new = asker.topic(2), asker.topic(), asker.name()
+    topic_id, unknown, none = asker.topic_ids[there], b"x" * 16, bytes(16)
+    told = []
+    for timeout_ms in (0, -1, -1000):
+        for names in [(), (new,), (there,), (new, new), (new, new, there), ("a b",), ("__cluster_metadata",)]:
+            wanted = [creatable(name) for name in names]
+            for version, check in ((7, False), (7, True), (2, False)):
+                request = CreateTopicsRequest(topics=wanted, timeout_ms=timeout_ms, validate_only=check)
+                told.append(comparable(asker.ask(request, version)))
+        for names in [(), (new,), (there,), (there, there), (there, there, other)]:
+            grown = [CreatePartitionsRequest.CreatePartitionsTopic(name=name, count=3) for name in names]
+            for version in (0, 3):
+                request_ = CreatePartitionsRequest(topics=grown, timeout_ms=timeout_ms)
+                told.append(comparable(asker.ask(request_, version)))
+            deletion = DeleteTopicsRequest(topic_names=list(names), timeout_ms=timeout_ms)
+            told += [comparable(asker.ask(deletion, version)) for version in (1, 5)]
+        for named in [
+            [(None, topic_id)], [(None, unknown)], [(there, topic_id)], [(None, none)], [(None, topic_id)] * 2,
+            [(there, none), (None, topic_id)], [(there, topic_id), (other, none)],
+        ]:  # fmt: skip
+            states = [DeleteTopicsRequest.DeleteTopicState(name=name, topic_id=one) for name, one in named]
+            told.append(comparable(asker.ask(DeleteTopicsRequest(topics=states, timeout_ms=timeout_ms), 6)))
+    topics = [MetadataRequest.Topic(name=name) for name in (there, other, new)]
+    found = asker.ask(MetadataRequest(topics=topics), 9).topics
+    return told, sorted((topic.name, topic.error_code, len(topic.partitions)) for topic in found)
 
 
 @question

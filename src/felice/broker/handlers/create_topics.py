@@ -25,6 +25,8 @@ def _handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse:
     """Create topics, each by itself, or only check them."""
     named = Counter(asked.name for asked in request.topics)
     first = {asked.name: asked for asked in request.topics}
+    if request.timeout_ms <= 0 and any(_passes(call, asked, named[asked.name] > 1) for asked in first.values()):
+        return CreateTopicsResponse(topics=[_late(asked) for asked in request.topics])
     too_much = _too_much(call, first.values())
     if too_much:
         code = ErrorCode.POLICY_VIOLATION
@@ -51,15 +53,34 @@ def _too_much(call: Call, topics: Iterable[Asked]) -> str | None:
     return None
 
 
+def _check(call: Call, asked: Asked, twice: bool) -> None:
+    """Refuse what Kafka refuses before its controller hears of it."""
+    call.check_faults(asked.name)
+    if twice:
+        raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
+    if asked.name == METADATA_TOPIC:
+        raise Refused(ErrorCode.INVALID_REQUEST, f"{METADATA_TOPIC} is not for users")
+    call.authorize_creation(asked.name)
+
+
+def _passes(call: Call, asked: Asked, twice: bool) -> bool:
+    """Tell whether Kafka's controller would hear of a topic."""
+    try:
+        _check(call, asked, twice)
+    except Refused:
+        return False
+    return True
+
+
+def _late(asked: Asked) -> Result:
+    """Answer for a topic of a request that gives no time: the controller does nothing for it."""
+    return Result(name=asked.name, error_code=ErrorCode.REQUEST_TIMED_OUT, error_message=None, configs=[])
+
+
 def _create(call: Call, asked: Asked, twice: bool, validate_only: bool) -> Result:
     """Create one topic."""
     try:
-        call.check_faults(asked.name)
-        if twice:
-            raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
-        if asked.name == METADATA_TOPIC:
-            raise Refused(ErrorCode.INVALID_REQUEST, f"{METADATA_TOPIC} is not for users")
-        call.authorize_creation(asked.name)
+        _check(call, asked, twice)
         plan = call.cluster.plan_topic(
             asked.name,
             asked.num_partitions,

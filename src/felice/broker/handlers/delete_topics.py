@@ -1,7 +1,7 @@
 """DeleteTopics, by name or by ID."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TypeAlias
 
 from felice.broker.authorization import Operation, Resource
@@ -22,12 +22,17 @@ def _handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
     """Delete topics, each by itself."""
     asked = _asked(request)
     twice = {key for key, times in Counter((state.name, state.topic_id) for state in asked).items() if times > 1}
+    if request.timeout_ms <= 0 and any(_passes(call, state, twice) for state in asked):
+        code = ErrorCode.REQUEST_TIMED_OUT
+        return DeleteTopicsResponse(
+            responses=[
+                Result(name=state.name, topic_id=state.topic_id, error_code=code, error_message=None) for state in asked
+            ]
+        )
     results = []
     for name, topic_id in dict.fromkeys((state.name, state.topic_id) for state in asked):
         try:
-            call.check_faults(_name(call, name, topic_id))
-            if (name, topic_id) in twice:
-                raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
+            _check(call, name, topic_id, twice)
             results.append(_delete(call, name, topic_id))
         except Refused as refused:
             message = refused.message or refused.code.name
@@ -35,13 +40,29 @@ def _handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
     return DeleteTopicsResponse(responses=results)
 
 
-def _delete(call: Call, name: str | None, topic_id: bytes) -> Result:
-    """Delete one topic."""
-    cluster = call.cluster
+def _check(call: Call, name: str | None, topic_id: bytes, twice: Container[tuple[str | None, bytes]]) -> None:
+    """Refuse what Kafka refuses before its controller hears of it."""
+    call.check_faults(_name(call, name, topic_id))
+    if (name, topic_id) in twice:
+        raise Refused(ErrorCode.INVALID_REQUEST, "the topic is named twice")
     if name is not None and topic_id != ZERO_UUID:
         raise Refused(ErrorCode.INVALID_REQUEST, "give a name or an ID, not both")
     if name is None and topic_id == ZERO_UUID:
         raise Refused(ErrorCode.INVALID_REQUEST, "neither a name nor an ID is given")
+
+
+def _passes(call: Call, state: State, twice: Container[tuple[str | None, bytes]]) -> bool:
+    """Tell whether Kafka's controller, which does nothing for who gives it no time, would hear of a topic."""
+    try:
+        _check(call, state.name, state.topic_id, twice)
+    except Refused:
+        return False
+    return True
+
+
+def _delete(call: Call, name: str | None, topic_id: bytes) -> Result:
+    """Delete one topic."""
+    cluster = call.cluster
     may_delete_all = call.may(Operation.DELETE, Resource.CLUSTER)
     if name is not None and not may_delete_all:
         call.authorize(Operation.DESCRIBE, Resource.TOPIC, name)
