@@ -14,11 +14,32 @@ from pytest_runs import passed, run_pytest
 
 @pytest.mark.parametrize(
     "containing",
-    ["def forward", "felice_cluster", "faults.history", "clock.advance", "wait_for_records", "Killer", "FaultProxy"],
+    [
+        "def forward",
+        "felice_cluster",
+        "faults.history",
+        "pass_on",
+        "clock.advance",
+        "wait_for_records",
+        "Killer",
+        "unclean",
+        "FaultProxy",
+    ],
 )
 def test_the_pytest_examples(containing: str, tmp_path: Path) -> None:
     """They pass as they stand."""
     done = run_pytest(tmp_path, example("python", containing))
+    assert passed(done, 1), done.stdout
+
+
+def test_the_conftest_example(tmp_path: Path) -> None:
+    """What it asks for is there for all tests."""
+    (tmp_path / "conftest.py").write_text(example("python", "pytest_sessionstart"))
+    test = """
+def test_mine(felice_session_broker, felice_broker):
+    assert felice_session_broker.topics == felice_broker.topics == {"letters": 4}
+"""
+    done = run_pytest(tmp_path, test)
     assert passed(done, 1), done.stdout
 
 
