@@ -15,10 +15,10 @@ PATIENT = 10_000
 """Milliseconds to wait for records that come in time."""
 
 
-def begin_share(broker: Broker, topic: str, start: int = 0) -> None:
-    """Have the group begin to read partition 0 of a topic."""
+def begin_share(broker: Broker, topic: str, index: int = 0) -> None:
+    """Have the group begin to read a partition from its first record on."""
     topic_id = broker.topic_id(topic)
-    broker._run(lambda: broker._cluster.share_state.initialize(GROUP, topic_id, 0, 1, start))
+    broker._run(lambda: broker._cluster.share_state.initialize(GROUP, topic_id, index, 1, 0))
 
 
 class ShareMember:

@@ -46,7 +46,7 @@ class SharedPartition:
     @property
     def handout(self) -> Handout:
         """What the leader hands out."""
-        return self.cluster.share_leaders.open(self.node, self.partition, self.key)
+        return self.cluster.share_leaders.open(self.node, self.partition, self.key, lambda do: do())
 
     def acquire(self, member: str = "one", most: int = 500, size: int = 500, *, strict: bool = False) -> list[Acquired]:
         """Acquire records for a member."""

@@ -59,6 +59,25 @@ def test_a_fetch_waits_for_records(broker: Broker, asker: Asker, join: Join) -> 
     assert one.finish() == [0, (0, 0, [(0, 2, 1)])]
 
 
+def test_a_first_fetch_gets_the_records_of_one_partition(make_broker: Callable[..., Broker]) -> None:
+    """Those of the partition whose state the leader has read first; if it does not wait, it gets nothing."""
+    broker = make_broker(topics={"t": 2})
+    for index in range(2):
+        begin_share(broker, "t", index)
+    with Asker(broker.bootstrap_servers, "asker") as asker:
+        for index in range(2):
+            asker.produce("t", batch(b"x", b"x"), partition=index)
+    with ShareMember(broker.bootstrap_servers, broker.topic_id("t")) as one:
+        assert one.fetch(0, 1) == [0]
+        led = broker._cluster.share_leaders._led
+        broker.wait_until(lambda: all(each.handout.is_open for each in led.values()))
+        assert one.fetch() == [0, (0, 0, [(0, 1, 1)]), (1, 0, [(0, 1, 1)])]
+    with ShareMember(broker.bootstrap_servers, broker.topic_id("t"), "two") as two:
+        broker.wait_until(lambda: not len(broker._cluster.share_leaders.sessions(broker._cluster.nodes[1])))
+        assert two.fetch(0, 1, wait=PATIENT) == [0, (0, 0, [(0, 1, 2)])]
+        assert two.fetch(wait=PATIENT) == [0, (1, 0, [(0, 1, 2)])]
+
+
 def test_a_fetch_waits_for_as_many_bytes_as_it_wants(broker: Broker, asker: Asker, join: Join) -> None:
     """One batch is not enough for what is larger than that."""
     one = join()
@@ -81,7 +100,7 @@ def test_what_one_member_releases_goes_to_another_who_waits(broker: Broker, aske
     """At once, and with its number of deliveries."""
     write(asker, 3)
     one, two = join("one"), join("two")
-    one.fetch()
+    one.fetch(wait=PATIENT)
     two.begin(wait=PATIENT)
     waits(broker)
     assert one.say(0, 1, RELEASE) == 0
@@ -92,7 +111,7 @@ def test_what_a_member_has_for_too_long_goes_to_another(broker: Broker, asker: A
     """When the lock ends on the broker's clock, who waits gets it, and who had it has no say any more."""
     write(asker, 3)
     one, two = join("one"), join("two")
-    one.fetch()
+    one.fetch(wait=PATIENT)
     two.begin(wait=PATIENT)
     waits(broker)
     broker.clock.advance(30)
@@ -104,7 +123,7 @@ def test_what_a_member_has_is_free_when_its_connection_ends(broker: Broker, aske
     """Its session has ended with that."""
     write(asker, 3)
     one, two = join("one"), join("two")
-    one.fetch()
+    one.fetch(wait=PATIENT)
     two.begin(wait=PATIENT)
     waits(broker)
     one.asker.hang_up()
@@ -120,7 +139,7 @@ def test_a_connection_that_ends_while_it_waits_takes_nothing_along(broker: Broke
     one.asker.hang_up()
     broker.wait_until(lambda: not broker._cluster.partition("t", 0).watchers)
     write(asker, 3)
-    assert join("two").fetch() == [0, (0, 0, [(0, 2, 1)])]
+    assert join("two").fetch(wait=PATIENT) == [0, (0, 0, [(0, 2, 1)])]
 
 
 def test_a_session_goes_on_where_its_member_connects_anew(broker: Broker, asker: Asker, join: Join) -> None:
@@ -128,7 +147,7 @@ def test_a_session_goes_on_where_its_member_connects_anew(broker: Broker, asker:
     write(asker, 3)
     first, again = join("one"), join("one")
     first.fetch()
-    again.fetch()
+    again.fetch(wait=PATIENT)
     first.asker.hang_up()
     broker.wait_until(lambda: len(broker._cluster.share_leaders.sessions(broker._cluster.nodes[1])) == 1)
     assert again.say(0, 2, ACCEPT) == 0
@@ -161,11 +180,11 @@ def test_a_member_that_asks_another_node_is_told_who_leads(make_broker: Callable
         ShareMember(addresses[old - 1], topic_id, "one") as one,
         ShareMember(addresses[new - 1], topic_id, "two") as two,
     ):
-        assert one.fetch() == [0, (0, 0, [(0, 3, 1)])]
+        assert one.fetch(wait=PATIENT) == [0, (0, 0, [(0, 3, 1)])]
         assert one.say(0, 0, ACCEPT) == 0
         assert one.say(1, 1, RELEASE) == 0
         broker.move_leader("t", 0, new)
-        assert two.fetch() == [0, (0, 0, [(1, 1, 2), (2, 3, 1)])]
+        assert two.fetch(wait=PATIENT) == [0, (0, 0, [(1, 1, 2), (2, 3, 1)])]
         one.begin()
         answer = one.answered()
         told = answer.responses[0].partitions[0]
@@ -185,7 +204,7 @@ def test_a_node_that_comes_back_knows_no_sessions(
     with Asker(broker.bootstrap_servers, "asker") as asker:
         write(asker, 4)
     with ShareMember(broker.bootstrap_servers, broker.topic_id("t")) as one:
-        one.fetch()
+        one.fetch(wait=PATIENT)
         assert one.say(0, 1, ACCEPT) == 0
         if killed:
             broker.kill(1)
@@ -195,7 +214,7 @@ def test_a_node_that_comes_back_knows_no_sessions(
         one.asker.hang_up()
         assert one.fetch() == [ErrorCode.SHARE_SESSION_NOT_FOUND]
         one.epoch = 0
-        assert one.fetch() == [0, (0, 0, [(2, 3, deliveries)])]
+        assert one.fetch(wait=PATIENT) == [0, (0, 0, [(2, 3, deliveries)])]
 
 
 def test_faults_strike_share_fetches(broker: Broker, asker: Asker, join: Join) -> None:
@@ -206,7 +225,7 @@ def test_faults_strike_share_fetches(broker: Broker, asker: Asker, join: Join) -
     assert one.fetch() == [0, (0, ErrorCode.KAFKA_STORAGE_ERROR, [])]
     broker.faults.error(ErrorCode.KAFKA_STORAGE_ERROR, "ShareFetch", times=1)
     assert one.fetch() == [ErrorCode.KAFKA_STORAGE_ERROR]
-    assert one.fetch() == [0, (0, 0, [(0, 1, 1)])]
+    assert one.fetch(wait=PATIENT) == [0, (0, 0, [(0, 1, 1)])]
     broker.faults.error(ErrorCode.KAFKA_STORAGE_ERROR, "ShareAcknowledge", topic="t", times=1)
     assert one.say(0, 1, ACCEPT) == ErrorCode.KAFKA_STORAGE_ERROR
     assert one.say(0, 1, ACCEPT) == 0

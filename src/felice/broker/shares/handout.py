@@ -65,12 +65,17 @@ class Handout:
     def __init__(self, window: Window, limits: Callable[[], Limits], clock: Locks, keep: Keep) -> None:
         self.window = window
         self.watchers: set[Callable[[], object]] = set()
-        self.is_open = True
-        """Whether this is still who hands out the partition."""
+        self.is_open = False
+        """Whether records are handed out: that begins a little later, and ends where another leads the partition."""
         self._limits = limits
         self._clock = clock
         self._keep = keep
         self._alarm: Timer | None = None
+
+    def open(self) -> None:
+        """Begin to hand out."""
+        self.is_open = True
+        self._tell()
 
     def close(self) -> None:
         """Hand nothing out any more: somebody else does, or nobody."""

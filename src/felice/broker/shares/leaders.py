@@ -1,7 +1,8 @@
 """The leaders' half of share groups: which partitions are handed out, by whom, and to which sessions (KIP-932)."""
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -46,6 +47,9 @@ FENCED: Final = frozenset(
 )
 """Codes after which the state is read anew."""
 
+Soon = Callable[[Callable[[], object]], object]
+"""Has a function called when all is done that is to be done now."""
+
 _duration = re.compile(
     r"(-?)P(?:([-+]?\d+)D)?(?:T(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+(?:\.\d*)?)S)?)?\Z", re.IGNORECASE
 )
@@ -58,6 +62,7 @@ class ShareLeaders:
         self._cluster = cluster
         self._led: dict[SharePartition, _Led] = {}
         self._sessions: dict[int, ShareSessions] = {}
+        self._opening: deque[SharePartition] = deque()
 
     # --- partitions ---
 
@@ -68,13 +73,28 @@ class ShareLeaders:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return led.handout
 
-    def open(self, node: Node, partition: Partition, key: SharePartition) -> Handout:
-        """Return what a node hands out, read anew if nobody does; refuse where it is not the leader."""
+    def open(self, node: Node, partition: Partition, key: SharePartition, soon: Soon) -> Handout:
+        """Return what a node hands out, read anew if nobody does; refuse where it is not the leader.
+
+        What is new is not open yet. Partitions open soon, but one by one, so that a request that waits for several
+        gets the records of the first. So it is in Kafka, whose leaders ask share coordinators first.
+        """
         partition.check_leader(node.id)
         led = self._led.get(key)
         if led is None:
             led = self._led[key] = self._lead(partition, key)
+            self._opening.append(key)
+            if len(self._opening) == 1:
+                soon(partial(self._open_next, soon))
         return led.handout
+
+    def _open_next(self, soon: Soon) -> None:
+        """Open one partition, and soon the next."""
+        led = self._led.get(self._opening.popleft())
+        if led is not None:
+            led.handout.open()
+        if self._opening:
+            soon(partial(self._open_next, soon))
 
     def fence(self, key: SharePartition, code: ErrorCode) -> None:
         """Let go of a partition where a code says that its state is not what was thought."""

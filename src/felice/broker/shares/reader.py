@@ -67,7 +67,8 @@ class ShareReader:
         if call.faults:
             call.check_faults(topic.name, index)
         partition = known_partition(call, topic.name, index)
-        return partition, call.cluster.share_leaders.open(call.node, partition, SharePartition(group_id, *place))
+        key = SharePartition(group_id, *place)
+        return partition, call.cluster.share_leaders.open(call.node, partition, key, call.loop.call_soon)
 
     # --- waiting ---
 
