@@ -103,6 +103,15 @@ class TopicRecreated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterChanged(Event):
+    """A broker told another cluster ID than before: the cluster was set up anew, or an address leads elsewhere now."""
+
+    level = logging.WARNING
+    old_id: str
+    new_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionsAdded(Event):
     """A topic has more partitions than before."""
 

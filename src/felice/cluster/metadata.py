@@ -86,6 +86,8 @@ class Changes(NamedTuple):
     """Topic, number of partitions before and after."""
     stale: tuple[tuple[str, int, int, int], ...] = ()
     """Topic, partition, the epoch known and the lower one told, which was ignored."""
+    cluster: tuple[str, str] | None = None
+    """The cluster's ID before and after, where it is another one now."""
 
 
 class Metadata:
@@ -162,7 +164,8 @@ class Metadata:
             for broker in answer.brokers
         }
         self.controller = answer.controller_id
-        self.cluster_id = answer.cluster_id or self.cluster_id
+        before_id = self.cluster_id
+        self.cluster_id = after_id = answer.cluster_id or before_id
         recreated: list[tuple[str, bytes, bytes]] = []
         grown: list[tuple[str, int, int]] = []
         stale: list[tuple[str, int, int, int]] = []
@@ -176,7 +179,10 @@ class Metadata:
             stale += ignored
             self._put(view)
         self.changed()
-        return Changes(tuple(recreated), tuple(grown), tuple(stale))
+        cluster = (
+            (before_id, self.cluster_id) if before_id and self.cluster_id and before_id != self.cluster_id else None
+        )
+        return Changes(tuple(recreated), tuple(grown), tuple(stale), cluster)
 
     def _merge(self, told: MetadataResponse.Topic) -> tuple[TopicView, list[tuple[str, int, int, int]]]:
         """Return the new view of one topic, and the partitions of which the answer was older than ours."""

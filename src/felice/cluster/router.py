@@ -36,6 +36,7 @@ from felice.errors import (
     WireError,
 )
 from felice.events import (
+    ClusterChanged,
     EngineLate,
     EventBus,
     MetadataRefreshed,
@@ -451,6 +452,9 @@ class Cluster:
                 client_id=client_id, reason=reason, brokers=len(brokers), topics=len(list(self.metadata.topics()))
             )
         )
+        if changes.cluster is not None:
+            was, now = changes.cluster
+            self._events.emit(ClusterChanged(client_id=client_id, old_id=was, new_id=now))
         for topic, old, new in changes.recreated:
             self._events.emit(TopicRecreated(client_id=client_id, topic=topic, old_id=old.hex(), new_id=new.hex()))
         for topic, before, after in changes.grown:

@@ -27,6 +27,7 @@ from felice.errors import (
     WireError,
 )
 from felice.events import (
+    ClusterChanged,
     ConnectionClosed,
     ConnectionFailed,
     ConnectionOpened,
@@ -162,6 +163,22 @@ async def test_row_12_one_answer_that_makes_no_sense_is_asked_for_again(
     with pytest.raises(WireError) as caught:
         await cluster.call(OFFSETS, deadline=soon(), repeatable=False)
     assert caught.value.may_have_happened
+
+
+async def test_another_cluster_behind_the_same_address_is_told(
+    broker: ScriptedBroker, make_cluster: Make, told: Told
+) -> None:
+    """Its records would be written elsewhere: nobody should have to find that out from the records."""
+    cluster = make_cluster(broker.address)
+    await cluster.ready(soon())
+    other = broker.metadata(MetadataRequest(topics=[]), None)
+    other.cluster_id = "elsewhere"
+    broker.script(MetadataRequest, other)
+    cluster.request_refresh("a test")
+    await changed(cluster.metadata, lambda: cluster.metadata.cluster_id == "elsewhere")
+    (event,) = told.of(ClusterChanged)
+    assert (event.old_id, event.new_id) == ("scripted", "elsewhere")
+    assert "ClusterChanged old_id='scripted' new_id='elsewhere'" in str(event)
 
 
 async def test_row_13_a_web_server_at_the_address_is_named(broker: ScriptedBroker, make_cluster: Make) -> None:
