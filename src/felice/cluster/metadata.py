@@ -179,9 +179,7 @@ class Metadata:
             stale += ignored
             self._put(view)
         self.changed()
-        cluster = (
-            (before_id, self.cluster_id) if before_id and self.cluster_id and before_id != self.cluster_id else None
-        )
+        cluster = (before_id, after_id) if before_id and after_id and before_id != after_id else None
         return Changes(tuple(recreated), tuple(grown), tuple(stale), cluster)
 
     def _merge(self, told: MetadataResponse.Topic) -> tuple[TopicView, list[tuple[str, int, int, int]]]:
