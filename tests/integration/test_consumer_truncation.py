@@ -254,6 +254,36 @@ def test_8_a_follower_whose_log_parts_from_what_was_read_is_left(seed: int) -> N
         assert not questions(broker)
 
 
+def test_8_what_a_follower_handed_out_is_held_against_the_next_leader(seed: int) -> None:
+    """Records read from a follower count as any others, and the next leader names a replica anew (KIP-392)."""
+    rack_aware = {"replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector"}
+    racks = ["north", "west", "south"]
+    heard: Heard = []
+    with (
+        Broker(topics={"letters": 1}, nodes=3, racks=racks, configs=rack_aware, seed=seed) as broker,
+        Consumer[Any, Any](
+            broker.bootstrap_servers, "letters", rack="south", listeners=[heard.append], **FAST
+        ) as reading,
+    ):
+        write(broker, "ab")
+        broker.shrink_isr("letters", 0, 2)
+        write(broker, "cd")
+        assert read(reading, 4) == "abcd"
+        broker.requests.wait_for("Fetch", where=lambda seen: seen.node == 3)
+        broker.stop(1)
+        broker.stop(3)
+        broker.elect_leader("letters", 0, unclean=True)
+        write(broker, "efg")
+        assert read(reading, 3) == "efg"
+        (event,) = told(reading, heard, PositionReset)
+        assert (event.before, event.after, event.divergent_offset) == (4, 2, 2)
+        broker.start(3)
+        before = len(broker.requests.of("Fetch", node=3))
+        broker.requests.wait_for("Fetch", count=before + 1, where=lambda seen: seen.node == 3)
+        write(broker, "h")
+        assert read(reading, 1) == "h"
+
+
 # -- leaders that move and lose nothing -------------------------------------------------------------------------------
 
 

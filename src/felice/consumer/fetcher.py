@@ -113,7 +113,6 @@ class Fetcher:
         self._room.share_out()
         for partition in partitions:
             self._adopt(partition)
-            self.placement.place(partition)
         self._tell()
 
     def recreated(self, partition: Partition) -> None:
@@ -156,6 +155,8 @@ class Fetcher:
         if old is not None and shelf.goes_on and shelf.offset <= partition.fetch_offset:
             partition.trail.cut(shelf.offset)
             partition.looking = self.finder.renew(partition, old)
+            if old.cut is not None:
+                partition.led = (-1, -1)  # Whether the log has what is left is asked again.
         else:
             partition.trail.clear()
         partition.retry_at = 0.0
@@ -163,6 +164,7 @@ class Fetcher:
         partition.fetch_offset = shelf.offset
         if shelf.offset < 0:
             self.finder.find_start(partition, shelf)
+        self.placement.place(partition)
 
     # -- what to fetch --------------------------------------------------------------------------------------------
 

@@ -53,7 +53,9 @@ class Placement:
         """Fetch a partition from where it is now: a replica that its leader named, or its leader."""
         view = self._cluster.metadata.leader(*partition.tp)
         node = view.leader if view is not None else -1
-        if view is not None and node >= 0 and partition.led != (node, view.leader_epoch):
+        # Where somebody has just sought, or nothing is fetched, this is for later: when another shelf is adopted.
+        settled = partition.shelf is partition.adopted and not partition.halted
+        if settled and view is not None and node >= 0 and partition.led != (node, view.leader_epoch):
             partition.led = (node, view.leader_epoch)
             self.doubt(partition)
         if partition.replica >= 0:
@@ -108,7 +110,7 @@ class Placement:
         """
         partition.flight = None  # What is under way may be of the leader before.
         partition.replica = -1  # So was this one's choice.
-        if partition.trail.latest >= 0 and partition.shelf is partition.adopted and not partition.halted:
+        if partition.trail.latest >= 0:
             partition.looking = True
             self._find_cut(partition)
 
