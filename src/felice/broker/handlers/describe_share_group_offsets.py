@@ -95,19 +95,19 @@ def _partition(call: Call, group_id: str, name: str, topic_id: bytes, index: int
         call.check_faults(name, index)
         progress = call.cluster.share_state.summary(group_id, topic_id, index, UNKNOWN)
     except Refused as refused:
-        return _no_partition(index, refused.code, start_offset=NOWHERE)
+        return _no_partition(index, refused.code)
     lag = UNKNOWN
     if progress.start_offset != NOWHERE and progress.delivery_complete_count != UNKNOWN:
         partition = call.cluster.partition(name, index)
         if partition.leader == NO_LEADER:
-            return _no_partition(index, ErrorCode.LEADER_NOT_AVAILABLE)
+            return _no_partition(index, ErrorCode.LEADER_NOT_AVAILABLE, start_offset=0)
         lag = partition.high_watermark - progress.start_offset - progress.delivery_complete_count
     return Partition(
         partition_index=index, start_offset=progress.start_offset, leader_epoch=progress.leader_epoch, lag=lag
     )
 
 
-def _no_partition(index: int, code: ErrorCode, start_offset: int = 0) -> Partition:
+def _no_partition(index: int, code: ErrorCode, start_offset: int = NOWHERE) -> Partition:
     """Return an error in place of a description."""
     return Partition(partition_index=index, start_offset=start_offset, error_code=code, error_message=code.name)
 
