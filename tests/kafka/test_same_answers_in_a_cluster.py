@@ -22,6 +22,8 @@ from felice.wire.messages.find_coordinator import FindCoordinatorRequest
 from felice.wire.messages.list_transactions import ListTransactionsRequest
 from felice.wire.messages.metadata import MetadataRequest
 from felice.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
+from felice.wire.messages.share_acknowledge import ShareAcknowledgeRequest
+from felice.wire.messages.share_fetch import ShareFetchRequest
 
 REPLICAS = {"alone": [2], "shared": [2, 3]}
 """Two topics of one partition: node 2 leads both, node 3 follows one of them, node 1 has nothing to do with either."""
@@ -128,6 +130,43 @@ def fetch_from_a_follower(nodes: Nodes, topics: dict[str, str]) -> Any:
         for epoch in (-1, 0, 5)
         for offset in (0, 1)
     ]
+
+
+@question
+def share_fetch_elsewhere(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """Who does not lead hands nothing out, and says at once who does; of what it does not hand out nobody has any."""
+    found = []
+    for number in (1, 3):
+        for version in (1, 2):
+            member = f"{number}-{version}"
+            named = [
+                ShareFetchRequest.FetchTopic(
+                    topic_id=nodes[1].topic_ids[name], partitions=[ShareFetchRequest.FetchPartition(partition_index=0)]
+                )
+                for name in topics.values()
+            ]
+            for epoch, fetched in ((0, named), (1, [])):
+                request = ShareFetchRequest(
+                    group_id="sharers", member_id=member, share_session_epoch=epoch, max_wait_ms=5000, min_bytes=1,
+                    max_records=10, batch_size=10, topics=fetched,
+                )  # fmt: skip
+                found.append(told_of_shares(nodes[number].ask(request, version)))
+            said = ShareAcknowledgeRequest.AcknowledgementBatch(first_offset=0, last_offset=0, acknowledge_types=[1])
+            partition = ShareAcknowledgeRequest.AcknowledgePartition(partition_index=0, acknowledgement_batches=[said])
+            asked = [
+                ShareAcknowledgeRequest.AcknowledgeTopic(topic_id=topic.topic_id, partitions=[partition])
+                for topic in named
+            ]
+            request = ShareAcknowledgeRequest(group_id="sharers", member_id=member, share_session_epoch=2, topics=asked)
+            found.append(told_of_shares(nodes[number].ask(request, version)))
+    return found
+
+
+def told_of_shares(answer: Any) -> Any:
+    """Return an answer to a member of a share group, whose topics come in any order."""
+    found = comparable(answer)
+    found["responses"] = sorted(found["responses"], key=str)
+    return found
 
 
 @question

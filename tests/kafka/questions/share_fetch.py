@@ -317,7 +317,7 @@ def share_read_anew(asker: Asker) -> Any:
         readers.epochs["one"] = 0
         answers = [readers.fetch("one", 0, asker=beside)]
         answers += [readers.fetch("one", asker=beside, said=[(2, 2, ACCEPT), (6, 6, REJECT), (8, 9, RELEASE)])]
-    eventually(lambda: readers.open("two", max_bytes=0, max_records=0)[0] == 0 and len(readers.state()[3]) > 4)
+    eventually(lambda: readers.open("two", max_bytes=0, max_records=0)[0][0] == 0 and len(readers.state()[3]) > 4)
     answers += [readers.state(), readers.open("three"), readers.fetch("three"), readers.state()]
     return answers
 

@@ -178,10 +178,10 @@ class Readers:
         if not answer.error_code:
             self.epochs[member] = self.epochs.get(member, 0) + 1
         return [
-            answer.error_code,
+            (answer.error_code, bool(answer.error_message)),
             answer.acquisition_lock_timeout_ms,
             sorted(
-                (one.partition_index, one.error_code, one.current_leader.leader_epoch)
+                (one.partition_index, one.error_code, bool(one.error_message), one.current_leader.leader_epoch)
                 for topic in answer.responses
                 for one in topic.partitions
             ),
@@ -199,7 +199,7 @@ class Readers:
         if not answer.error_code:
             self.epochs[member] = self.epochs.get(member, 0) + 1
         return [
-            answer.error_code,
+            (answer.error_code, bool(answer.error_message)),
             answer.acquisition_lock_timeout_ms,
             sorted(_partition(one) for topic in answer.responses for one in topic.partitions),
             len(answer.node_endpoints),
@@ -217,8 +217,8 @@ def _partition(one: Any) -> Any:
     """Return what is told of a partition: codes, the batches by their offsets, and what was acquired of them."""
     return (
         one.partition_index,
-        one.error_code,
-        one.acknowledge_error_code,
+        (one.error_code, bool(one.error_message)),
+        (one.acknowledge_error_code, bool(one.acknowledge_error_message)),
         (one.current_leader.leader_id, one.current_leader.leader_epoch),
         [(header.base_offset, header.next_offset - 1) for header, _ in split(one.records or b"")],
         [(each.first_offset, each.last_offset, each.delivery_count) for each in one.acquired_records],

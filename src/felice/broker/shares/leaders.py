@@ -70,7 +70,7 @@ class ShareLeaders:
         """Return what a node hands out, or refuse with UNKNOWN_TOPIC_OR_PARTITION."""
         led = self._led.get(key)
         if led is None or led.node_id != node.id:
-            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "this node does not hand it out", shown=True)
         return led.handout
 
     def open(self, node: Node, partition: Partition, key: SharePartition, soon: Soon) -> Handout:
@@ -227,7 +227,7 @@ def _told() -> Iterator[None]:
         yield
     except Refused as refused:
         code = CODES.get(refused.code, ErrorCode.UNKNOWN_SERVER_ERROR)
-        raise Refused(code, str(refused), shown=True) from refused
+        raise Refused(code, str(refused), shown=code != ErrorCode.UNKNOWN_SERVER_ERROR) from refused
 
 
 def _seconds(text: str) -> float:
