@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,7 +66,11 @@ class Chaos:
         # gives: the two do not meet.
         self._kinds = [
             *always,
-            *((self._lose, self._delay, self._node, self._open) if ambiguous else (self._sequence,)),
+            *(
+                (self._lose, self._delay, self._node, self._open, self._confuse, self._freeze)
+                if ambiguous
+                else (self._sequence,)
+            ),
         ]
 
     def start(self) -> None:
@@ -119,6 +124,18 @@ class Chaos:
     def _delay(self) -> Fault:
         applied = self._rng.random() < 0.5
         return self._broker.faults.delay(self._rng.choice((0.02, 0.6)), "Produce", applied=applied)
+
+    def _confuse(self) -> Fault:
+        faults = self._broker.faults
+        confusion = self._rng.choice((faults.cross, faults.oversize, faults.half_open, partial(faults.throttle, 0.1)))
+        return confusion(self._rng.choice(("Produce", "Produce", "Metadata", "InitProducerId", "ApiVersions")))
+
+    def _freeze(self) -> Fault:
+        node = self._rng.randint(1, 3)
+        fault = self._rng.choice((self._broker.faults.freeze, self._broker.faults.refuse))(node)
+        self._stop.wait(self._rng.choice((0.05, 0.5, 1.0)))
+        fault.remove()
+        return fault
 
     def _hold(self) -> Fault:
         fault = self._broker.faults.hold(self._rng.choice(("Metadata", "Produce", "InitProducerId")))
