@@ -227,13 +227,6 @@ class OneShot(Generic[T]):
                 self._discard(waker)
         return self.result()
 
-    def add_callback(self, callback: Callable[["OneShot[T]"], object]) -> None:
-        """Call `callback(self)` when there is a result: on the engine, or here and now if there is one already.
-
-        It must be short and must not raise; code of a user's goes through the engine's callback thread.
-        """
-        self._add(lambda: callback(self))
-
 
 def _settle(future: "asyncio.Future[None]") -> None:
     if not future.done():

@@ -251,15 +251,6 @@ def test_a_result_after_its_waiters_loop_has_closed_harms_nobody() -> None:
     gc.collect()
 
 
-def test_callbacks_run_once_and_at_once_when_there_is_a_result_already() -> None:
-    shot: OneShot[int] = OneShot()
-    seen: list[int] = []
-    shot.add_callback(lambda s: seen.append(s.result()))
-    shot.set(3)
-    shot.add_callback(lambda s: seen.append(s.result() + 1))
-    assert seen == [3, 4]
-
-
 def test_a_finalizer_that_posts_from_inside_a_post_does_not_deadlock() -> None:
     """There is no lock to meet oneself at: a post inside the wake of a post is just one more call."""
     wakes = Wakes()
