@@ -33,7 +33,7 @@ def outcome(delivery: "Delivery", timeout: float | None) -> tuple["Batch", int]:
             settled.set(None)
 
         batch.watch(index, hook)
-        batch.hurry()
+        _hurry(delivery)
         try:
             settled.wait(timeout)
         except DeadlineExceeded:
@@ -68,7 +68,7 @@ async def awaiting(delivery: "Delivery") -> RecordMetadata:
         _check_process(batch)
         future, hook = _promise()
         batch.watch(index, hook)
-        batch.hurry()
+        _hurry(delivery)
         try:
             await future
         finally:
@@ -87,6 +87,14 @@ async def within(delivery: "Delivery", timeout: float | None) -> RecordMetadata:
         if limit.expired():
             raise _no_outcome(timeout, delivery._place()[0]) from None
         raise
+
+
+def _hurry(delivery: "Delivery") -> None:
+    """Have the batch that holds the record sent without its linger, as somebody waits."""
+    # Race: beside an engine that moves the record. So we look again.
+    #   1. we: ask for its batch   2. engine: moves it, from a batch that is not hurried   3. we: hurry the old batch
+    while not ((batch := delivery._place()[0]).wanted or batch.done):
+        batch.hurry()
 
 
 def _check(timeout: float | None) -> None:

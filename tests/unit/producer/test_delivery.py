@@ -12,7 +12,7 @@ from accumulators import make, put
 from felice.cluster.engine import Engine
 from felice.cluster.handoff import OneShot
 from felice.errors import BrokerError, DeadlineExceeded, DeliveryError, ErrorCode, FeliceError
-from felice.producer.delivery import BulkDelivery, RecordRange, within
+from felice.producer.delivery import BulkDelivery, RecordRange, _hurry, within
 
 
 def one(twin: ModuleType) -> tuple[Any, Any]:
@@ -46,6 +46,22 @@ def test_a_wait_hurries_the_batch(twin: ModuleType) -> None:
     with pytest.raises(DeadlineExceeded):
         delivery.result(0)
     assert batch.wanted
+
+
+def test_a_wait_hurries_the_batch_that_the_record_moves_to_beside_it(twin: ModuleType) -> None:
+    """The old batch was asked for, and the record is gone from it when it is hurried."""
+    stand_in, target = twin.Batch(), twin.Batch()
+    delivery = twin.deliver(stand_in, stand_in.reserve(), 5)
+
+    class Moving:
+        def _place(self) -> Any:
+            found = delivery._place()
+            if found[0] is stand_in:
+                stand_in.move(0, target, target.reserve())
+            return found
+
+    _hurry(Moving())  # type: ignore[arg-type]
+    assert target.wanted
 
 
 def test_a_wait_that_ends_leaves_the_record_on_its_way(twin: ModuleType) -> None:
