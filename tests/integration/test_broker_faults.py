@@ -316,6 +316,28 @@ def test_what_was_waited_for_is_let_go_of(broker: Broker) -> None:
     assert not stale.details["picture"]
 
 
+def test_a_spent_fault_is_not_active(broker: Broker, asker: Asker) -> None:
+    """It goes on counting what it sees, and the history has it; what lasts until its removal is active until then."""
+    faults = broker.faults
+    once = faults.error(ErrorCode.CORRUPT_MESSAGE, "Produce")
+    always = faults.error(ErrorCode.CORRUPT_MESSAGE, "Fetch", times=None)
+    never = faults.drop("Fetch", times=0)
+    assert faults.active == (once, always)
+    assert [produced(asker), produced(asker)] == [ErrorCode.CORRUPT_MESSAGE, 0]
+    assert (once.count, once.seen, once.is_spent) == (1, 2, True)
+    assert (faults.active, faults.history) == ((always,), [once, always, never])
+    with faults.stale_metadata(times=1) as stale, faults.freeze(1) as frozen:
+        assert faults.active == (always, stale, frozen)
+    asker.ask(METADATA, 9)
+    with faults.hold("Metadata") as held, faults.stale_metadata(times=1) as stale, connect(broker, 1) as sock:
+        sock.sendall(b"".join(map(bytes, encode_request(METADATA, 9, 7, "bare"))))
+        held.wait()
+        assert (faults.active, stale.is_spent) == ((always, held), True)
+    assert faults.active == (always,)
+    faults.clear()
+    assert (faults.active, faults.present) == ((), ())
+
+
 def test_the_history_is_bounded(broker: Broker) -> None:
     """A broker that lives for long does not remember all faults there ever were."""
     for _ in range(KEPT + 1):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from felice.broker.call import Call, Handler
@@ -66,8 +67,9 @@ class Dispatcher:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("node %d, from %s: %s v%d %r", self._node.id, connection.peer, call.api, call.version, request)
         try:
-            if self._faults.active:
-                call.faults = seen.faults = struck(self._faults.active, call, lambda: handler.partitions(call, request))
+            if self._faults.present:
+                named = partial(handler.partitions, call, request)
+                call.faults = seen.faults = struck(self._faults.present, call, named)
                 if any(fault.action is not Action.ERROR for fault in call.faults):
                     task = asyncio.ensure_future(self._troubled(connection, call, handler, seen))
                     task.add_done_callback(self._watch(seen))

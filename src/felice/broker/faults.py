@@ -7,7 +7,8 @@
 A fault hits the requests that match all of its targets: `api` (Kafka's name), `topic`, `partition`, `node`,
 `client_id`. It lets the first `nth - 1` of them pass, then hits `times` of them, without end where `times` is None;
 the defaults hit the next one. With a `chance` below 1 it hits each of those only so often, by the broker's seed. A
-request that names several partitions is hit once.
+request that names several partitions is hit once. When it has hit as often as it was to it is spent: it goes on
+counting what it sees, but is not among the `active` ones any more.
 
 Matching happens on the broker's loop; everything public may be called from any thread. What the faults do to answers
 stands in `sabotage`.
@@ -52,6 +53,9 @@ class Action(Enum):
     REFUSE = "closes a node's connections and refuses new ones until the fault is removed"
     FREEZE = "keeps a node from reading and sending until the fault is removed"
 
+
+LASTING = frozenset({Action.HOLD, Action.REFUSE, Action.FREEZE})
+"""What goes on until the fault is removed, however often it hit."""
 
 KEPT = 4096
 """How many faults are remembered."""
@@ -136,6 +140,11 @@ class Fault:
         self._faults = faults
         self._hit = threading.Condition()
         self._on_removal: list[Callable[[], None]] = []  # what is to be done then, on the broker's loop
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it has hit as often as it was to, and does nothing that lasts until it is removed."""
+        return self._times is not None and self.count >= self._times and self.action not in LASTING
 
     def __repr__(self) -> str:
         """Return what it does, to whom, and how often it did."""
@@ -226,9 +235,15 @@ class Faults:
         self._run = site.run
         self._possible = frozenset(actions)
         self.random = site.random
-        self.active: tuple[Fault, ...] = ()
+        self.present: tuple[Fault, ...] = ()
+        """Those that were not removed, spent ones too, for they count what comes. On the loop."""
         self.history: list[Fault] = []
         """What was added, the latest few thousand, for the output of a test that fails."""
+
+    @property
+    def active(self) -> tuple[Fault, ...]:
+        """Those that can hit something yet, or keep something back: neither removed nor spent."""
+        return tuple(fault for fault in self.present if not fault.is_spent)
 
     # --- what can go wrong: answers that say no, come late, or not at all ---
 
@@ -362,16 +377,16 @@ class Faults:
 
     def clear(self) -> None:
         """Remove all faults."""
-        for fault in self.active:
+        for fault in self.present:
             self.remove(fault)
 
     def stops(self, action: Action, node: int) -> bool:
         """Tell whether a fault freezes a node now, or has it refuse connections. On the loop."""
-        return any(fault.action is action and fault.target.node in (None, node) for fault in self.active)
+        return any(fault.action is action and fault.target.node in (None, node) for fault in self.present)
 
     def begin(self, fault: Fault) -> None:
         """Let a fault take effect. On the loop."""
-        self.active = (*self.active, fault)
+        self.present = (*self.present, fault)
         self.history.append(fault)
         del self.history[:-KEPT]
 
@@ -384,7 +399,7 @@ class Faults:
             try:
                 self._site.obey(node, False)
             except Exception:  # There is no such node.
-                self.active = self.active[:-1]
+                self.present = self.present[:-1]
                 self.history.pop()
                 raise
             fault._on_removal.append(lambda: self._site.obey(node, True))
@@ -410,7 +425,7 @@ class Faults:
 
     def _release(self, fault: Fault) -> None:
         """Take a fault out, on the loop, and let go of what it holds."""
-        self.active = tuple(other for other in self.active if other is not fault)
+        self.present = tuple(other for other in self.present if other is not fault)
         undone, fault._on_removal = fault._on_removal, []
         for undo in undone:
             undo()

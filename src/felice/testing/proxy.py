@@ -226,9 +226,9 @@ class FaultProxy:
             raise Hangup(f"its bytes make no sense: {error}") from error
         connection.client_id = header.client_id
         hit: tuple[Fault, ...] = ()
-        if self.faults.active:
+        if self.faults.present:
             call = _Passing(API_NAMES.get(header.api_key, ""), door, header.client_id)
-            hit = struck(self.faults.active, call, tuple)
+            hit = struck(self.faults.present, call, tuple)
         self._asking.add(connection)
         passing = asyncio.ensure_future(self._pass(door, connection, frame, header, hit))
         return Later(passing, lambda answer: self._finish(connection, answer))
