@@ -470,27 +470,43 @@ def lose_what_one_has_not(broker: Broker, random: Random) -> None:
         broker.start(node)
 
 
+@pytest.mark.parametrize("policy", ["earliest", "error"])
 @pytest.mark.parametrize("round_", range(ROUNDS))
-def test_8_after_any_number_of_elections_exactly_the_log_was_read(round_: int, seed: int) -> None:
+def test_8_after_any_number_of_elections_exactly_the_log_was_read(round_: int, policy: Any, seed: int) -> None:
     """Row 8: at the end each record that exists was read, at its offset, and after what was lost had been told of.
 
-    Replicas lag and catch up, leaders move with and without loss, and the reader takes what there is in small and large
-    pieces, or nothing for a while.
+    Replicas lag and catch up, leaders move with and without loss, questions are refused and lost, and the reader takes
+    what there is in small and large pieces, or nothing for a while. Told of a loss, it begins anew where it is strict.
     """
     random = Random(seed * ROUNDS + round_)
     heard: Heard = []
     with (
         Broker(topics={"letters": 1}, nodes=3, seed=seed) as broker,
         Consumer[Any, Any](
-            broker.bootstrap_servers, "letters", listeners=[heard.append], **FAST, metadata_max_age=0.05
+            broker.bootstrap_servers,
+            "letters",
+            offset_reset=policy,
+            listeners=[heard.append],
+            **FAST,
+            metadata_max_age=0.05,
+            request_timeout=0.3,
+            fetch_max_wait=0.1,
         ) as reading,
     ):
         found: dict[int, bytes] = {}
+        refused: list[tuple[int, int, int, int]] = []
         backward = 0
 
         def take(timeout: float) -> None:
             nonlocal backward
-            for message in reading.poll(timeout, max_records=random.choice((1, 2, 500))):
+            try:
+                batch = reading.poll(timeout, max_records=random.choice((1, 2, 500)))
+            except LogTruncated as error:
+                refused.append((error.next_offset, error.divergent_offset, error.offset, max(found, default=-1) + 1))
+                reading.seek(LETTERS_0, 0)
+                found.clear()
+                return
+            for message in batch:
                 backward += message.offset in found
                 for gone in [offset for offset in found if offset >= message.offset]:
                     del found[gone]
@@ -512,9 +528,10 @@ def test_8_after_any_number_of_elections_exactly_the_log_was_read(round_: int, s
                 case 6:
                     lose_what_one_has_not(broker, random)
                 case 7:
-                    pass
+                    random.choice(list(FAULTS.values()))(broker)
             for _ in range(random.choice((0, 0, 1, 3))):
                 take(random.choice((0, 0.02)))
+        broker.faults.clear()
         write(broker, ".")
         log = {record.offset: record.value for record in broker.records("letters", 0)}
         deadline = time.monotonic() + 20
@@ -524,3 +541,4 @@ def test_8_after_any_number_of_elections_exactly_the_log_was_read(round_: int, s
         resets = told(reading, heard, PositionReset)
         assert len(resets) >= (backward > 0)
         assert all(event.divergent_offset == event.after < event.before for event in resets)
+        assert all(target == cut < offset == position for target, cut, offset, position in refused)
