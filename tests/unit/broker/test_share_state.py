@@ -9,6 +9,7 @@ from felice.broker.shares.progress import UNKNOWN, Progress
 from felice.broker.shares.reading import read_changes
 from felice.broker.shares.share_partition import SharePartition
 from felice.broker.shares.state_batch import StateBatch
+from felice.broker.shares.upkeep import INTERVAL
 from felice.errors import ErrorCode
 from felice.wire.messages.share_state_topic import ShareSnapshotValue, ShareUpdateValue
 from virtual_cluster import virtual_cluster
@@ -59,7 +60,7 @@ class Story:
     def kinds(self) -> list[str]:
         """What the records of the log are."""
         names = {ShareSnapshotValue: "snapshot", ShareUpdateValue: "update", type(None): "tombstone"}
-        return [names[type(change)] for _, change in read_changes(self.home.log)]
+        return [names[type(change)] for _, change, _ in read_changes(self.home.log)]
 
 
 @pytest.fixture
@@ -186,3 +187,53 @@ def test_what_the_log_lost_is_not_known(story: Story) -> None:
     assert refused(story, leader_epoch=2) is ErrorCode.FENCED_LEADER_EPOCH
     assert story.state.summary("late", story.topic.id, 1, -1) is UNKNOWN
     assert story.state.summary("readers", story.topic.id, 1, -1).start_offset == 0
+
+
+def test_what_is_not_written_for_a_while_is_written_down_whole_and_the_rest_deleted(story: Story) -> None:
+    """Once: then nothing happens any more."""
+    story.write(FIRST)
+    before = story.progress()
+    story.cluster.clock.advance(INTERVAL)
+    assert story.kinds() == ["snapshot", "update", "snapshot"]
+    story.cluster.clock.advance(INTERVAL)
+    assert story.kinds() == ["snapshot"]
+    assert story.progress() == before._replace(snapshot_epoch=1)
+    end = story.home.log.end_offset
+    story.cluster.clock.advance(100 * INTERVAL)
+    assert (story.home.log.start_offset, story.home.log.end_offset) == (end - 1, end)
+
+
+def test_what_one_group_still_needs_is_kept_until_it_is_written_down_anew(story: Story) -> None:
+    """Another that goes on does not wait for it for ever."""
+    story.state.initialize("readers", story.topic.id, 1, 0, 7)
+    story.cluster.clock.advance(INTERVAL / 2)
+    for _ in range(10):
+        story.write(FIRST)
+    story.cluster.clock.advance(INTERVAL / 2)
+    assert story.home.log.start_offset == 1
+    story.cluster.clock.advance(INTERVAL)
+    assert story.home.log.start_offset > 1
+    assert story.state.summary("readers", story.topic.id, 1, -1).start_offset == 7
+
+
+def test_where_all_is_deleted_one_record_is_left(story: Story) -> None:
+    """The last tombstone, as on Kafka."""
+    story.write(FIRST)
+    story.state.delete(*story.where)
+    story.cluster.clock.advance(INTERVAL)
+    assert story.kinds() == ["tombstone"]
+
+
+def test_nothing_is_deleted_or_written_while_nobody_leads(story: Story) -> None:
+    """It is done when somebody does."""
+    story.write(FIRST)
+    end = story.home.log.end_offset
+    nodes = [story.cluster.nodes[node] for node in (1, 2)]
+    for node in nodes:
+        story.cluster.node_stopped(node)
+    story.cluster.clock.advance(2 * INTERVAL)
+    assert (story.home.log.start_offset, story.home.log.end_offset) == (0, end)
+    for node in nodes:
+        story.cluster.node_started(node)
+    story.cluster.clock.advance(2 * INTERVAL)
+    assert story.kinds() == ["snapshot"]

@@ -38,7 +38,7 @@ UNKNOWN = Progress(0, 0, 0, -1, -1, ())
 class Known:
     """A group's progress in a partition, and what fences those who are late."""
 
-    __slots__ = ("leader_epoch", "progress", "state_epoch", "updates")
+    __slots__ = ("created_ms", "leader_epoch", "position", "progress", "state_epoch", "updates", "written_ms")
 
     def __init__(self) -> None:
         self.progress = UNKNOWN
@@ -47,12 +47,22 @@ class Known:
         self.state_epoch = SAME
         self.updates = 0
         """How many there were since the last snapshot that was due."""
+        self.position = 0
+        """The offset of the last snapshot in its log."""
+        self.created_ms = self.written_ms = 0
+        """When the last snapshot with news was written, and the last one at all, in milliseconds since 1970."""
 
-    def take(self, change: Change, limit: int) -> None:
-        """Go on by a record; after so many updates as `limit` a snapshot is due."""
+    @property
+    def is_refreshed(self) -> bool:
+        """Whether the last snapshot has no other reason than that there was none for a while."""
+        return self.created_ms != self.written_ms
+
+    def take(self, change: Change, offset: int, limit: int) -> None:
+        """Go on by the record at an offset; after so many updates as `limit` a snapshot is due."""
         self.leader_epoch = max(self.leader_epoch, change.leader_epoch)
         if isinstance(change, ShareSnapshotValue):
             self._snapshot(change)
+            self.position = offset
             if self.updates >= limit:
                 self.updates = 0
         else:
@@ -62,6 +72,7 @@ class Known:
     def _snapshot(self, value: ShareSnapshotValue) -> None:
         """Let a record take the place of everything."""
         self.state_epoch = max(self.state_epoch, value.state_epoch)
+        self.created_ms, self.written_ms = value.create_timestamp, value.write_timestamp
         self.progress = Progress(
             value.snapshot_epoch,
             value.state_epoch,

@@ -19,14 +19,14 @@ from felice.wire.schema.message import Buffer
 __all__ = ["read_changes"]
 
 
-def read_changes(log: PartitionLog) -> Iterator[tuple[SharePartition, Change | None]]:
-    """Give what the records of a log tell, in order; None deletes."""
+def read_changes(log: PartitionLog) -> Iterator[tuple[SharePartition, Change | None, int]]:
+    """Give what the records of a log tell, in order, and their offsets; None deletes."""
     for batch in log.batches():
         for record in read_records(batch, check_crc=False):
             key = unpack_key(KEYS, record.key or b"")
             if isinstance(key, ShareSnapshotKey | ShareUpdateKey):
                 partition = SharePartition(key.group_id, key.topic_id, key.partition)
-                yield partition, None if record.value is None else _change(key, record.value)
+                yield partition, None if record.value is None else _change(key, record.value), record.offset
 
 
 def _change(key: ShareSnapshotKey | ShareUpdateKey, value: Buffer) -> Change:

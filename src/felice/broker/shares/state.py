@@ -14,6 +14,7 @@ from felice.broker.refusal import Refused
 from felice.broker.shares.progress import SAME, UNKNOWN, Change, Known, Progress
 from felice.broker.shares.share_partition import SharePartition
 from felice.broker.shares.state_batch import KEPT, StateBatch, combined
+from felice.broker.shares.upkeep import Upkeep
 from felice.errors import ErrorCode
 from felice.wire.messages.share_state_topic import (
     ShareSnapshotKey,
@@ -44,6 +45,7 @@ class ShareState:
         self._known: dict[SharePartition, Known] = {}
         self._logs: dict[int, PartitionLog] = {}
         """The logs that were written to last, by their partitions."""
+        self._upkeep = Upkeep(cluster.clock, self._known, self._homes, self._home, self._refresh)
         cluster.coordination.when_moved(Kind.SHARE, self._moved)
         cluster.when_deleted(self._topic_deleted)
 
@@ -67,6 +69,7 @@ class ShareState:
                 leader_epoch=0,
                 start_offset=start_offset,
                 delivery_complete_count=-1 if start_offset == -1 else 0,
+                create_timestamp=self._now(),
             ),
         )
 
@@ -152,6 +155,11 @@ class ShareState:
         """Return the partition of `__share_group_state` that keeps it."""
         return self._cluster.coordination.partition(Kind.SHARE, key.coordinator_key)
 
+    def _homes(self) -> Iterable[Partition]:
+        """Return the partitions of `__share_group_state` that were written to."""
+        homes = self._cluster.coordination.partitions(Kind.SHARE)
+        return [homes[index] for index in self._logs if index < len(homes)]
+
     # --- writing it down ---
 
     def _go_on(
@@ -181,18 +189,21 @@ class ShareState:
             )
             return
         start_offset = progress.start_offset if start_offset == KEPT else start_offset
-        batches = combined(progress.batches, news, start_offset)
-        self._write(
-            key,
-            ShareSnapshotValue(
-                snapshot_epoch=progress.snapshot_epoch + 1,
-                state_epoch=progress.state_epoch,
-                leader_epoch=leader_epoch,
-                start_offset=start_offset,
-                delivery_complete_count=delivery_complete_count,
-                state_batches=[ShareSnapshotValue.StateBatch(**batch._asdict()) for batch in batches],
-            ),
+        reached = progress._replace(
+            leader_epoch=leader_epoch,
+            start_offset=start_offset,
+            delivery_complete_count=delivery_complete_count,
+            batches=combined(progress.batches, news, start_offset),
         )
+        self._write(key, _snapshot(reached, self._now()))
+
+    def _refresh(self, key: SharePartition, known: Known) -> None:
+        """Write down whole what is known, although nothing has changed."""
+        self._write(key, _snapshot(known.progress, known.created_ms))
+
+    def _now(self) -> int:
+        """Return the time, in milliseconds since 1970."""
+        return self._cluster.clock.time_ms()
 
     @property
     def _limit(self) -> int:
@@ -201,15 +212,14 @@ class ShareState:
 
     def _write(self, key: SharePartition, change: Change) -> None:
         """Append a record, and go on by it."""
-        now = self._cluster.clock.time_ms()
         written: ShareSnapshotKey | ShareUpdateKey
         if isinstance(change, ShareSnapshotValue):
-            change.create_timestamp = change.write_timestamp = now
+            change.write_timestamp = self._now()
             written = ShareSnapshotKey(**key._asdict())
         else:
             written = ShareUpdateKey(**key._asdict())
-        self._append(self._home(key), [(written.pack(), change.pack(VERSION))])
-        self._known.setdefault(key, Known()).take(change, self._limit)
+        offset = self._append(self._home(key), [(written.pack(), change.pack(VERSION))])
+        self._known.setdefault(key, Known()).take(change, offset, self._limit)
 
     def _forget(self, keys: Iterable[SharePartition]) -> None:
         """Delete states, in the log too where that has a leader."""
@@ -222,10 +232,11 @@ class ShareState:
             for key in theirs:
                 del self._known[key]
 
-    def _append(self, home: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Append records to a partition of `__share_group_state`."""
+    def _append(self, home: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> int:
+        """Append records to a partition of `__share_group_state`; return the first one's offset."""
         self._logs[home.index] = home.log
-        journal.write(home, records, self._cluster.clock.time_ms())
+        self._upkeep.wait()
+        return journal.write(home, records, self._now())
 
     # --- what happens around it ---
 
@@ -243,11 +254,25 @@ class ShareState:
             del self._known[key]
         from felice.broker.shares.reading import read_changes
 
-        for key, change in read_changes(home.log):
+        for key, change, offset in read_changes(home.log):
             if change is None:
                 self._known.pop(key, None)
             else:
-                self._known.setdefault(key, Known()).take(change, self._limit)
+                self._known.setdefault(key, Known()).take(change, offset, self._limit)
+        self._upkeep.wait()
+
+
+def _snapshot(progress: Progress, created: int) -> ShareSnapshotValue:
+    """Return the next snapshot of a progress."""
+    return ShareSnapshotValue(
+        snapshot_epoch=progress.snapshot_epoch + 1,
+        state_epoch=progress.state_epoch,
+        leader_epoch=progress.leader_epoch,
+        start_offset=progress.start_offset,
+        delivery_complete_count=progress.delivery_complete_count,
+        create_timestamp=created,
+        state_batches=[ShareSnapshotValue.StateBatch(**batch._asdict()) for batch in progress.batches],
+    )
 
 
 def _check_leader_epoch(known: Known, leader_epoch: int) -> None:
