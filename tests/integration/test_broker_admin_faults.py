@@ -14,9 +14,9 @@ from felice.wire.messages.registry import API_NAMES, REQUESTS
 from felice.wire.schema import Struct
 
 ASKED = tuple(key for key in HANDLERS if key not in (17, 18, 36))
-WHOLE = (35, 46, 47, 55)
-"""APIs that name topics, and have no place for a code of one, or not where there is no group."""
-NAMING = tuple(key for key in ASKED if HANDLERS[key].partitions is not no_partitions and key not in WHOLE)
+OFFSET_DELETE = 47
+"""It says of a group that is not there that it is not, and nothing of topics."""
+NAMING = tuple(key for key in ASKED if HANDLERS[key].partitions is not no_partitions and key != OFFSET_DELETE)
 BY_NAME = {0: 12, 1: 12, 8: 9, 9: 9, 20: 5, 24: 3}
 """The last versions that name topics."""
 

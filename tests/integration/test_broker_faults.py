@@ -363,6 +363,14 @@ def test_faults_that_come_together_all_do_what_they_do(broker: Broker, asker: As
             assert time.perf_counter() - started > 0.2
 
 
+def test_topics_cannot_be_aimed_at_where_none_are_named(broker: Broker) -> None:
+    """Such a fault would never hit, and a test would wait for it."""
+    with pytest.raises(ConfigError, match="JoinGroup names no topics"):
+        broker.faults.error(ErrorCode.REBALANCE_IN_PROGRESS, "JoinGroup", topic="letters")
+    assert broker.faults.history == []
+    broker.faults.drop(topic="letters")
+
+
 def test_an_api_that_is_not_there_is_named() -> None:
     """A wrong name is told at once, with the right ones."""
     with Broker() as broker, pytest.raises(ConfigError, match="Produce"):

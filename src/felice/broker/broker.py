@@ -10,7 +10,7 @@ from felice.broker.clock import BrokerClock, StoppedClock
 from felice.broker.cluster import DEFAULT, Cluster
 from felice.broker.dispatch import Dispatcher
 from felice.broker.faults import Action, Faults, Site, Where
-from felice.broker.handlers import HANDLERS
+from felice.broker.handlers import HANDLERS, names_topics
 from felice.broker.happenings import Happenings
 from felice.broker.inspection import Inspection
 from felice.broker.listener import Listener
@@ -123,7 +123,7 @@ class Broker(Inspection, Steering):
         self.requests = RequestLog(self.clock.monotonic, self._named, self._run_or_do, self._happenings.tell)
         """The latest requests with their answers, and `wait_for` one."""
         site = Site(self._run, self._obey_faults, self._disconnect, self._picture, random.Random(f"faults {self.seed}"))
-        self.faults = Faults(site, apis=(API_NAMES[key] for key in HANDLERS))
+        self.faults = Faults(site, apis=(API_NAMES[key] for key in HANDLERS), topics=names_topics)
         """What goes wrong on demand."""
 
     # --- life ---

@@ -32,8 +32,8 @@ class Call:
     """A request to a node, and the faults that hit it."""
 
     __slots__ = (
-        "api", "client_host", "client_id", "cluster", "connection", "faults", "guard", "header", "loop", "node", "request",
-        "version",
+        "api", "client_host", "client_id", "cluster", "connection", "faults", "guard", "header", "loop", "node",
+        "request", "version",
     )  # fmt: skip
 
     def __init__(
@@ -62,13 +62,15 @@ class Call:
         self.guard = cluster.authorizer
         """Says whether it may be done what is asked, or None where everything may."""
 
-    def error(self, operation: Operation | None = None) -> ErrorCode:
+    def error(self, operation: Operation | None = None, *, whole: bool = False) -> ErrorCode:
         """Return the code to answer all of the request with, by order of a fault, or NONE.
 
-        With an operation, it is also the code for a client that may not do that with the cluster.
+        With an operation, it is also the code for a client that may not do that with the cluster. Where an answer is
+        right or wrong as a `whole`, as it has no codes of topics, so it is for a fault that is aimed at one of them.
         """
         for fault in self.faults:
-            if fault.action is Action.ERROR and fault.target.topic is None and fault.target.partition is None:
+            aimed = fault.target.topic is not None or fault.target.partition is not None
+            if fault.action is Action.ERROR and (whole or not aimed):
                 return ErrorCode(fault.details["code"])
         if operation is None or self.may(operation, Resource.CLUSTER):
             return ErrorCode.NONE

@@ -226,9 +226,12 @@ class Faults:
         actions: Iterable[Action] = Action,
         *,
         apis: Iterable[str] = API_NAMES.values(),
-        topics: bool = True,
+        topics: Callable[[str], bool] | None = None,
     ) -> None:
-        """Take the place, what can go wrong there, with which APIs, and whether topics can be targeted."""
+        """Take the place, what can go wrong there, with which APIs, and which of them name topics.
+
+        Without that no topics can be targeted.
+        """
         self._apis = sorted(apis)
         self._topics = topics
         self._site = site
@@ -419,8 +422,11 @@ class Faults:
             raise ConfigError(f"{action.name.lower()} cannot be done from outside", hint="use felice.broker")
         if api is not None and api not in self._apis:
             raise ConfigError(f"there is no API {api!r}", hint=f"there are {', '.join(self._apis)}")
-        if not self._topics and (where.get("topic") is not None or where.get("partition") is not None):
-            raise ConfigError("topics and partitions cannot be targeted from outside", hint="target the node")
+        if where.get("topic") is not None or where.get("partition") is not None:
+            if self._topics is None:
+                raise ConfigError("topics and partitions cannot be targeted from outside", hint="target the node")
+            if api is not None and not self._topics(api):
+                raise ConfigError(f"{api} names no topics, so none would be hit", hint="target the node or the client")
         return Fault(self, action, api, where, **details)
 
     def _release(self, fault: Fault) -> None:

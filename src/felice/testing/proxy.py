@@ -116,7 +116,7 @@ class FaultProxy:
         self._scratch = memoryview(bytearray(SCRATCH))
         self._thread: LoopThread | None = None
         site = Site(self._run, self._obey_faults, self._disconnect, None, random.Random(self.seed))
-        self.faults = Faults(site, POSSIBLE, topics=False)
+        self.faults = Faults(site, POSSIBLE)
         """What goes wrong on demand."""
 
     def start(self) -> Self:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 
-from felice.broker.call import Handler
+from felice.broker.call import Handler, no_partitions
+from felice.wire.messages.registry import API_NAMES
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "names_topics"]
 
 _MODULES = {
     0: "produce",
@@ -109,3 +110,9 @@ class _Handlers(Mapping[int, Handler]):
 
 HANDLERS: Mapping[int, Handler] = _Handlers()
 """The handlers by API key."""
+
+
+def names_topics(api: str) -> bool:
+    """Tell whether requests of an API, called by Kafka's name, name topics."""
+    key = next(key for key in HANDLERS if API_NAMES[key] == api)
+    return HANDLERS[key].partitions is not no_partitions

@@ -18,7 +18,7 @@ DirPartition: TypeAlias = DescribeLogDirsResponse.DescribeLogDirsPartition
 
 def _handle(call: Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
     """Describe the replicas of this node that are asked for, or all."""
-    code = call.error(Operation.DESCRIBE)
+    code = call.error(Operation.DESCRIBE, whole=True)
     if code:
         return DescribeLogDirsResponse(error_code=code)
     found: dict[str, list[DirPartition]] = {}

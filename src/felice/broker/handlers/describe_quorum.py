@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from felice.broker.authorization import Operation
 from felice.broker.call import Call, Handler
+from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
 from felice.wire.messages.describe_quorum import DescribeQuorumRequest, DescribeQuorumResponse
 
@@ -30,18 +31,12 @@ def _handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumRespons
     asked = [(topic.topic_name, [part.partition_index for part in topic.partitions]) for topic in request.topics]
     if not asked:
         return DescribeQuorumResponse(error_message="")
-    if asked != [(TOPIC, [0])]:
-        missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    refusals = {named: code for named in _partitions(call, request) if (code := _refusal(call, named, asked))}
+    if refusals:
         return DescribeQuorumResponse(
             error_message="",
             topics=[
-                TopicData(
-                    topic_name=name,
-                    partitions=[
-                        PartitionData(partition_index=index, error_code=missing, error_message=missing.name)
-                        for index in indexes
-                    ],
-                )
+                TopicData(topic_name=name, partitions=[_refused(index, refusals[name, index]) for index in indexes])
                 for name, indexes in asked
             ],
         )
@@ -56,6 +51,20 @@ def _handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumRespons
             for node in (call.cluster.nodes.values() if call.version >= NODES_FROM else ())
         ],
     )
+
+
+def _refusal(call: Call, named: tuple[str, int], asked: list[tuple[str, list[int]]]) -> ErrorCode:
+    """Return why nothing is told of a partition: a fault says so, or more is asked for than the quorum."""
+    try:
+        call.check_faults(*named)
+    except Refused as refused:
+        return refused.code
+    return ErrorCode.NONE if asked == [(TOPIC, [0])] else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def _refused(index: int, code: ErrorCode) -> PartitionData:
+    """Answer for a partition with an error."""
+    return PartitionData(partition_index=index, error_code=code, error_message=code.name)
 
 
 def _quorum(call: Call) -> PartitionData:

@@ -15,7 +15,7 @@ __all__ = ["HANDLER"]
 
 def _handle(call: Call, request: ListPartitionReassignmentsRequest) -> ListPartitionReassignmentsResponse:
     """List what is under way, of all or of the partitions that are named."""
-    code = call.error(Operation.DESCRIBE)
+    code = call.error(Operation.DESCRIBE, whole=True)
     if code:
         return ListPartitionReassignmentsResponse(error_code=code, error_message=code.name)
     moving: dict[str, list[Partition]] = {}
