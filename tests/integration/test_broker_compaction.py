@@ -156,14 +156,17 @@ def test_a_reader_below_the_start_is_told_so() -> None:
 
 def test_commits_are_compacted_too() -> None:
     """Of each partition's the last one is left, and is what a group goes on with."""
-    configs = {"log.roll.ms": str(int(SEGMENT * 1000)), "offsets.topic.num.partitions": "1"}
+    configs = {
+        "log.cleaner.min.cleanable.ratio": 0, "log.roll.ms": int(SEGMENT * 1000), "offsets.topic.num.partitions": 1,
+    }  # fmt: skip
     with Broker(configs=configs) as broker:
         broker.create_topic("letters", 1)
         consumer = ConfluentConsumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "readers"})
         for offset in range(5):
             consumer.commit(offsets=[TopicPartition("letters", 0, offset)], asynchronous=False)
             broker.clock.advance(SEGMENT + 1)
-        # The last one lies in the active segment, which is not touched.
-        assert [record.offset for record in broker.records("__consumer_offsets", 0)] == [3, 4]
-        assert [each.offset for each in consumer.committed([TopicPartition("letters", 0)])] == [4]
+        left = [record.offset for record in broker.records("__consumer_offsets", 0)]
+        committed = [each.offset for each in consumer.committed([TopicPartition("letters", 0)])]
         consumer.close()
+    # The last one lies in the active segment, which is not touched.
+    assert (left, committed) == ([3, 4], [4])
