@@ -44,6 +44,12 @@ class ShareGroup(AssignedGroup[ShareMember]):
         self.partitions = SharePartitions()
         """The partitions for which the share coordinator keeps state."""
         self._sessions: dict[str, Deadline] = {}
+        self._read: frozenset[str] | None = None
+        """The topics that members read; None where they have changed."""
+        self._shared_out: dict[bytes, frozenset[int]] = {}
+        """All that members shall have, as of `_aimed`."""
+        self._aimed: tuple[int, int] = (0, 0)
+        """The target's epoch, and how many members it is for: some may have left."""
 
     # --- what it is ---
 
@@ -77,6 +83,19 @@ class ShareGroup(AssignedGroup[ShareMember]):
     def topics_of(self, member: ShareMember) -> frozenset[str]:
         """Return the topics that a member reads, whether they exist or not."""
         return member.topics
+
+    def topics(self) -> frozenset[str]:
+        """Return the topics that members read, whether they exist or not."""
+        if self._read is None:
+            self._read = super().topics()
+        return self._read
+
+    def put(self, member: ShareMember) -> None:
+        """Have a member as it is now."""
+        before = self.members.get(member.id)
+        if before is None or before.topics != member.topics:
+            self._read = None
+        self.members[member.id] = member
 
     def assign_by(self) -> tuple[Assignor, bool]:
         """Return the only assignor there is, and whether all members read the same topics."""
@@ -112,12 +131,12 @@ class ShareGroup(AssignedGroup[ShareMember]):
         if updated != present:
             records.append(share_log.member_record(self.id, updated))
         changed = updated.topics != present.topics or (self.target.epoch >= self.epoch and self._has_more_to_assign())
-        self.members[updated.id] = updated
+        self.put(updated)
         bumped = self.bump_if_needed(changed)
         records += [*bumped, *self.aim()]
         reached = self._reconcile(updated, bool(bumped))
         if reached != updated:
-            self.members[reached.id] = reached
+            self.put(reached)
             records.append(share_log.current_record(self.id, reached))
         missing = self._missing()
         if missing:
@@ -136,11 +155,14 @@ class ShareGroup(AssignedGroup[ShareMember]):
 
     def _has_more_to_assign(self) -> bool:
         """Tell whether partitions are initialized that nobody shall have yet, or somebody has what is not any more."""
-        assigned: dict[bytes, frozenset[int]] = {}
-        for assignment in self.target.assignments.values():
-            for topic, indexes in assignment.items():
-                assigned[topic] = assigned.get(topic, frozenset()) | indexes
-        return not self.partitions.are_assigned(self.topics(), assigned)
+        aimed = self.target.epoch, len(self.target.assignments)
+        if aimed != self._aimed:
+            shared_out: dict[bytes, frozenset[int]] = {}
+            for assignment in self.target.assignments.values():
+                for topic, indexes in assignment.items():
+                    shared_out[topic] = shared_out.get(topic, frozenset()) | indexes
+            self._aimed, self._shared_out = aimed, shared_out
+        return not self.partitions.are_assigned(self.topics(), self._shared_out)
 
     def _reconcile(self, member: ShareMember, bumped: bool) -> ShareMember:
         """Return a member with what it shall have."""
@@ -166,6 +188,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
         if session is not None:
             session.cancel()
         del self.members[member.id]
+        self._read = None
         self.target.assignments.pop(member.id, None)
         self.write([*share_log.member_tombstones(self.id, member.id), *self.bump_if_needed(True)])
 

@@ -67,7 +67,8 @@ def read_share_group(
             case _, ShareGroupStatePartitionMetadataValue() as value:
                 _take_partitions(group, value)
     if group is not None:
-        group.members = {member_id: _member(member_id, value, has.get(member_id)) for member_id, value in wants.items()}
+        for member_id, value in wants.items():
+            group.put(_member(member_id, value, has.get(member_id)))
         group.look.recall(group.topics(), metadata.metadata_hash)
     return group
 

@@ -124,7 +124,7 @@ def _fill(held: Shared[K], wanted: Sequence[int], targets: Iterable[tuple[K, fro
 
 
 def _wanted(members: int, readers: Sequence[int], total: int) -> list[int]:
-    """Return how many each member shall have: the same for all readers but for one, and together `total`."""
+    """Return how many each member shall have: all readers as many as any other, or one more, and together `total`."""
     wanted = [0] * members
     share = total / len(readers) if readers else 0.0
     for number, place in enumerate(readers):
