@@ -113,6 +113,8 @@ class Cluster:
         """Let go of all records at once, when the cluster is used no more, and not when the collector comes by."""
         for topic in self.topics.values():
             topic.partitions.clear()
+        if "housekeeping" in self.__dict__:
+            self.housekeeping.forget()
 
     @cached_property
     def configs(self) -> "Configs":

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from felice.broker.open_transactions import Aborted
 from felice.broker.producers import LastBatch
 from felice.broker.segment import Segment
-from felice.wire.records import BatchHeader, ControlType, Record, read_control, read_header, read_records
+from felice.wire.records import BatchHeader, ControlType, read_control, read_header, read_records
 from felice.wire.records.rewriting import emptied, rewritten
 from felice.wire.schema.message import Buffer
 
@@ -125,9 +125,9 @@ def _latest_offsets(segments: Iterable[Segment], first_dirty: int, walk: _Walk) 
             if header.is_control:
                 walk.is_over(header, batch)
             elif not walk.is_aborted(header) and header.last_offset >= first_dirty:
-                for record in read_records(batch, check_crc=False, limit=UNPACKED_LIMIT):
-                    if record.key is not None and record.offset >= first_dirty:
-                        latest[record.key] = record.offset
+                for offset, _, key, *_ in read_records(batch, check_crc=False, limit=UNPACKED_LIMIT):
+                    if key is not None and offset >= first_dirty:
+                        latest[key] = offset
     return latest
 
 
@@ -173,18 +173,15 @@ def _rest(
     kept = records
     if not header.is_control:
         tombstones = before is None or now < before
-        kept = [record for record in records if _stays(record, latest, tombstones)]
+        kept = [
+            record
+            for record in records
+            if record.key is not None
+            and record.offset >= latest.get(record.key, -1)
+            and (tombstones or record.value is not None)
+        ]
     if not kept:
         return None
     if before is None and (over or any(record.value is None for record in kept)):
         return rewritten(header, kept, horizon)
     return batch if len(kept) == len(records) else rewritten(header, kept, before)
-
-
-def _stays(record: Record, latest: Mapping[bytes, int], tombstones: bool) -> bool:
-    """Tell whether a record is the last one with its key; `tombstones` says whether those stay."""
-    return (
-        record.key is not None
-        and record.offset >= latest.get(record.key, -1)
-        and (tombstones or record.value is not None)
-    )

@@ -28,8 +28,10 @@ class Round:
     def __init__(
         self, clock: BrokerClock, interval: Callable[[], float], look: Callable[[Partition], float | None]
     ) -> None:
-        """Take the seconds between two rounds, and what looks at a partition and says in how many seconds it should
-        be looked at again, or None."""
+        """Take the seconds between two rounds, and what looks at a partition.
+
+        It returns in how many seconds the partition should be looked at again, or None.
+        """
         self._clock = clock
         self._interval = interval
         self._look = look
@@ -45,6 +47,10 @@ class Round:
     def drop(self, partition: Partition) -> None:
         """Leave a partition out."""
         self._due.pop(partition, None)
+
+    def clear(self) -> None:
+        """Leave all partitions out."""
+        self._due.clear()
 
     def _arm(self, due: float) -> None:
         """Begin a round at this time, unless one begins sooner."""
@@ -79,23 +85,29 @@ class Housekeeping:
 
         self._compacting = Round(clock, every("log.cleaner.backoff.ms"), self._look)
         self._deleting = Round(clock, every("log.retention.check.interval.ms"), self._look)
-        cluster.when_deleted(self._forget)
+        cluster.when_deleted(self._drop_topic)
 
     def moved(self, partition: Partition) -> None:
         """Hear that the high watermark of a partition moved, or its topic has other settings."""
         assert partition.topic is not None
-        self._forget_partition(partition)
+        self._drop(partition)
         if "compact" not in partition.topic.settings.parts("cleanup.policy"):
             self._deleting.add(partition)
         elif self._cluster.settings.flag("log.cleaner.enable"):
             self._compacting.add(partition)
 
-    def _forget(self, topic: "Topic") -> None:
+    def forget(self) -> None:
+        """Leave all partitions alone."""
+        self._compacting.clear()
+        self._deleting.clear()
+
+    def _drop_topic(self, topic: "Topic") -> None:
         """Leave a topic alone that was deleted."""
         for partition in topic.partitions:
-            self._forget_partition(partition)
+            self._drop(partition)
 
-    def _forget_partition(self, partition: Partition) -> None:
+    def _drop(self, partition: Partition) -> None:
+        """Leave a partition alone."""
         self._compacting.drop(partition)
         self._deleting.drop(partition)
 

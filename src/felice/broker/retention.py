@@ -4,8 +4,6 @@ They go from the front, as wholes, and only where all replicas in sync have them
 latest record is too old.
 """
 
-from itertools import pairwise
-
 from felice.broker.log import PartitionLog
 from felice.broker.setting import Settings
 
@@ -15,8 +13,8 @@ __all__ = ["expired_before", "next_expiry"]
 def expired_before(log: PartitionLog, settings: Settings, high_watermark: int, now: int) -> int:
     """Return the offset at which the log is to start: where it starts, or further on."""
     most_bytes, most_ms = settings.number("retention.bytes"), settings.number("retention.ms")
-    ends = [after.base_offset for _, after in pairwise(log.segments)] + [log.end_offset]
-    parts = [(each, end) for each, end in zip(log.segments, ends, strict=False) if end <= high_watermark]
+    ends = [*(segment.base_offset for segment in log.segments[1:]), log.end_offset]
+    parts = [(segment, end) for segment, end in zip(log.segments, ends, strict=False) if end <= high_watermark]
     gone = 0
     if most_bytes >= 0:
         size = log.size
