@@ -1,5 +1,6 @@
 """Questions to three nodes of real Kafka and to three of the embedded broker: what those answer that do not lead."""
 
+import base64
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -10,6 +11,8 @@ from cluster import RACK_AWARE, RACKS, KafkaCluster
 from questions.asked import eventually
 from questions.fetch import fetch
 from questions.offsets import list_offsets
+from questions.share_offsets import Ledger
+from questions.share_store import NOT_YET, Store
 from questions.writer import Writer, codes, producers
 
 from asking import PATIENCE, Asker, batch, comparable, new_run
@@ -167,6 +170,40 @@ def told_of_shares(answer: Any) -> Any:
     found = comparable(answer)
     found["responses"] = sorted(found["responses"], key=str)
     return found
+
+
+@question
+def share_groups_asked_elsewhere(nodes: Nodes, topics: dict[str, str]) -> Any:
+    """Only coordinators have a group's state and all of where it stands; of topics that are named every node tells."""
+    topic = topics["alone"]
+    group, topic_id = f"{topic}-sharers", nodes[1].topic_ids[topic]
+    key = f"{group}:{base64.urlsafe_b64encode(topic_id).decode().rstrip('=')}:0"
+    stores = [Store(node, topic_id, group) for node in in_turn(nodes, 2, key)]
+    ledgers = [Ledger(node, group) for node in in_turn(nodes, 0, group)]
+    eventually(lambda: stores[0].code(stores[0].read()) not in NOT_YET)
+    eventually(lambda: ledgers[0].described()["groups"][0]["error_code"] not in NOT_YET)
+    answers = [
+        [store.initialize(), store.read(), store.summary(), store.write(), store.delete()]
+        for store in reversed(stores[:2])
+    ]
+    answers += [
+        [ledger.described(), ledger.alter({topic: {0: 1}}), ledger.delete(topic)] for ledger in reversed(ledgers[:2])
+    ]
+    ledgers[0].alter({topic: {0: 1}})
+    return [*answers, [ledger.described({topic: [0]}) for ledger in ledgers]]
+
+
+def in_turn(nodes: Nodes, key_type: int, key: str) -> list[Asker]:
+    """Return all nodes, the coordinator first."""
+    found: list[int] = []
+
+    def known() -> bool:
+        request = FindCoordinatorRequest(key_type=key_type, coordinator_keys=[key])
+        found[:] = [one.node_id for one in nodes[1].ask(request, 6).coordinators if one.error_code == 0]
+        return bool(found)
+
+    eventually(known)
+    return [nodes[found[0]], *(node for number, node in nodes.items() if number != found[0])]
 
 
 @question

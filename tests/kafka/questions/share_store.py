@@ -13,7 +13,7 @@ from felice.wire.messages.write_share_group_state import WriteShareGroupStateReq
 from felice.wire.schema import Request
 from questions.asked import eventually
 
-__all__ = ["Batch", "Store"]
+__all__ = ["NOT_YET", "Batch", "Store", "told"]
 
 Batch = tuple[int, int, int, int]
 """First offset, last offset, delivery state, delivery count."""

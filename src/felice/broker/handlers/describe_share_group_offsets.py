@@ -26,6 +26,8 @@ Group: TypeAlias = DescribeShareGroupOffsetsResponse.Group
 Topic: TypeAlias = DescribeShareGroupOffsetsResponse.Topic
 Partition: TypeAlias = DescribeShareGroupOffsetsResponse.Partition
 
+WORDLESS = frozenset({ErrorCode.GROUP_AUTHORIZATION_FAILED, ErrorCode.UNSUPPORTED_VERSION})
+"""The codes for a whole group that come without a message."""
 NOWHERE = -1
 UNKNOWN = -1
 
@@ -43,7 +45,8 @@ def _group(call: Call, asked: Asked) -> Group:
         call.authorize(Operation.DESCRIBE, Resource.GROUP, asked.group_id)
         topics = _everything(call, asked.group_id) if asked.topics is None else _wanted(call, asked)
     except Refused as refused:
-        return Group(group_id=asked.group_id, error_code=refused.code, error_message=refused.shown)
+        message = None if refused.code in WORDLESS else refused.shown or refused.code.name
+        return Group(group_id=asked.group_id, error_code=refused.code, error_message=message)
     return Group(group_id=asked.group_id, topics=topics)
 
 
