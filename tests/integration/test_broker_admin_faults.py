@@ -16,7 +16,11 @@ from felice.wire.schema import Struct
 ASKED = tuple(key for key in HANDLERS if key not in (17, 18, 36))
 OFFSET_DELETE = 47
 """It says of a group that is not there that it is not, and nothing of topics."""
-NAMING = tuple(key for key in ASKED if HANDLERS[key].partitions is not no_partitions and key != OFFSET_DELETE)
+BY_ID_ONLY = (78, 79, 83, 84, 85, 86, 87)
+"""Share groups' APIs that know topics by their IDs, so a fault's topic must be there."""
+NAMING = tuple(
+    key for key in ASKED if HANDLERS[key].partitions is not no_partitions and key not in (OFFSET_DELETE, *BY_ID_ONLY)
+)
 BY_NAME = {0: 12, 1: 12, 8: 9, 9: 9, 20: 5, 24: 3}
 """The last versions that name topics."""
 
