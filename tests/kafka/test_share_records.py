@@ -2,8 +2,10 @@
 
 import re
 
+import test_group_records
 from cluster import KafkaCluster
 from questions.asked import ALIKE
+from questions.share_offsets import a_ledger
 from questions.share_store import Store
 
 from asking import Asker, new_run
@@ -54,6 +56,31 @@ def a_share_groups_life(asker: Asker, bootstrap_servers: str) -> list[str]:
     for number in range(2 * UPDATES + 3):
         store.write((number, number, number % 3 * 2, 1), partition=2, start_offset=max(-1, number - 5), complete=number)
     return records(bootstrap_servers, store)
+
+
+def altered_offsets(asker: Asker, bootstrap_servers: str) -> list[str]:
+    """Have a group begin with offsets that are given, and forget a topic: what its coordinator writes of that."""
+    topic = asker.topic(2)
+    ledger = a_ledger(asker, topic, 2)
+    ledger.alter({topic: {9: 0}})
+    ledger.alter({topic: {1: 3}})
+    ledger.alter({topic: {1: 4, 0: 4}})
+    ledger.delete(topic, "there-is-no-such-topic")
+    ledger.delete(topic)
+    ledger.alter({topic: {0: 1}})
+    return test_group_records.records(bootstrap_servers, ledger.group, {repr(asker.topic_ids[topic]): "<topic>"})
+
+
+def test_altered_offsets_leave_the_same_records(kafka: KafkaCluster) -> None:
+    """Equal keys and values."""
+    run = new_run()
+    told = []
+    with Broker(auto_create=False, configs=ALIKE) as ours:
+        for bootstrap_servers in (kafka.bootstrap_servers, ours.bootstrap_servers):
+            with Asker(bootstrap_servers, run) as asker:
+                told.append(altered_offsets(asker, bootstrap_servers))
+    assert len(told[0]) > 5
+    assert told[1] == told[0]
 
 
 def test_a_share_group_leaves_the_same_records(kafka: KafkaCluster) -> None:

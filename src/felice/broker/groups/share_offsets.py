@@ -67,9 +67,7 @@ def forget(groups: "Groups", group_id: str, topics: Iterable[str]) -> list[Forgo
             going[topic.id] = range(len(topic.partitions))
         else:
             wrong.append(Forgotten(name, refused=_nothing(topic is not None)))
-    if not going:
-        return wrong
-    group.begin_deletion(going)
+    group.begin_deletion(going)  # As on Kafka that is written down also where it is nothing.
     gone = [_forget_topic(groups, group_id, topic_id, sorted(partitions)) for topic_id, partitions in going.items()]
     done = [one.topic_id for one in gone if one.topic_id is not None]
     if done:
