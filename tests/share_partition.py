@@ -38,7 +38,7 @@ class SharedPartition:
         """Append one batch of records."""
         builder = BatchBuilder()
         for _ in range(count):
-            builder.append(b"value", None, None, 0)
+            builder.append(b"value" * 10, None, None, 0)
         batch = builder.seal()
         self.partition.log.append(batch, count=count, leader_epoch=self.partition.leader_epoch, max_timestamp=0)
         self.partition.announce_growth(len(batch))
@@ -53,7 +53,9 @@ class SharedPartition:
         if not self.handout.has_room:
             return []
         offset = self.handout.window.next_offset
-        stretch = read_from(self.partition, offset, 1 << 20, at_least_one=True, committed=False)
+        stretch = read_from(
+            self.partition, offset, self.handout.window.reach(most), 1 << 20, at_least_one=True, committed=False
+        )
         return self.handout.acquire(Wish(member, most, size, strict), offset, stretch.spans)
 
     def say(self, first: int, last: int, types: Sequence[int] | int, member: str = "one") -> None:

@@ -270,8 +270,21 @@ def test_bytes_are_counted_from_where_records_are_free():
 def test_only_the_batches_around_what_was_acquired_are_sent():
     """Whole batches, from the first to the last."""
     shared = made(3, 3, 3, 3)
-    stretch = read_from(shared.partition, 0, 1 << 20, at_least_one=True, committed=False)
-    size = len(stretch.bytes) // 4
+    stretch = read_from(shared.partition, 0, 12, 1 << 20, at_least_one=True, committed=False)
+    each = [bytes(batch) for batch in shared.partition.log.batches()]
     acquired = shared.acquire(most=6)
-    assert bytes(stretch.around(acquired)) == bytes(stretch.bytes[: 2 * size])
-    assert bytes(stretch.around([acquired[0]._replace(first=4, last=6)])) == bytes(stretch.bytes[size : 3 * size])
+    assert stretch.around(acquired) == each[0] + each[1]
+    assert stretch.around([acquired[0]._replace(first=4, last=6)]) == each[1] + each[2]
+
+
+def test_records_are_read_over_all_segments():
+    """As many as may be acquired, and as there is room for."""
+    shared = made(1, 400, 400, 400)
+    sizes = [len(batch) for batch in shared.partition.log.batches()]
+    assert sum(sizes[:2]) > 1 << 14
+    assert shared.acquire(most=500) == [(0, 800, 1)]
+    stretch = read_from(shared.partition, 0, 10_000, sum(sizes) - 1, at_least_one=True, committed=False)
+    assert stretch.spans == [(0, 0), (1, 400), (401, 800)]
+    assert read_from(shared.partition, 0, 2, 1 << 20, at_least_one=True, committed=False).spans == [(0, 0), (1, 400)]
+    assert read_from(shared.partition, 1, 10_000, 5, at_least_one=True, committed=False).spans == [(1, 400)]
+    assert read_from(shared.partition, 1, 10_000, 5, at_least_one=False, committed=False).spans == []

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call
 from felice.broker.features import SHARE_GROUPS
+from felice.broker.groups.share_member import LONGEST_MEMBER_ID
 from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
 from felice.broker.shares.handout import RENEW, Acknowledged
@@ -15,7 +16,6 @@ from felice.errors import ErrorCode
 
 __all__ = ["MemberRequest", "Verdicts", "acknowledge", "check_member", "known_partition"]
 
-LONGEST_MEMBER_ID: Final = 36
 RENEWS_IN: Final = 2
 """The version in which locks can be renewed (KIP-1222)."""
 

@@ -16,39 +16,47 @@ __all__ = ["Stretch", "bytes_from", "read_from"]
 class Stretch(NamedTuple):
     """Batches as they lie in the log."""
 
-    bytes: memoryview
     batches: Sequence[tuple[BatchHeader, memoryview]]
     unwanted: Sequence[Span]
     """Batches that a reader of committed records does not get."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return sum(len(batch) for _, batch in self.batches)
 
     @property
     def spans(self) -> list[Span]:
         """The first and the last offset of each batch."""
         return [_span(header) for header, _ in self.batches]
 
-    def around(self, acquired: Sequence[Acquired]) -> memoryview:
-        """Return the bytes from the batch with the first record that was acquired to that with the last."""
-        start = end = 0
-        for header, batch in self.batches:
-            first, last = _span(header)
-            if last < acquired[0].first:
-                start += len(batch)
-            if first <= acquired[-1].last:
-                end += len(batch)
-        return self.bytes[start:end]
+    def around(self, acquired: Sequence[Acquired]) -> bytes:
+        """Return the batches from the one with the first record that was acquired to that with the last."""
+        first, last = acquired[0].first, acquired[-1].last
+        return b"".join(
+            batch for header, batch in self.batches if header.base_offset <= last and header.next_offset > first
+        )
 
 
-def read_from(partition: Partition, offset: int, max_bytes: int, *, at_least_one: bool, committed: bool) -> Stretch:
-    """Read the batches from `offset` on, which lies in the log or at its end."""
-    log = partition.log
-    until = _end(partition, committed)
-    found = log.read(offset, until=until, max_bytes=max_bytes, at_least_one=at_least_one)
-    batches = split(found)
+def read_from(
+    partition: Partition, offset: int, upto: int, max_bytes: int, *, at_least_one: bool, committed: bool
+) -> Stretch:
+    """Read the batches from `offset` on, which lies in the log or at its end, as far as they begin before `upto`."""
+    until = min(_end(partition, committed), upto)
+    batches: list[tuple[BatchHeader, memoryview]] = []
+    start = offset
+    while True:  # One read ends where a segment does.
+        whole = at_least_one and not batches
+        more = split(partition.log.read(offset, until=until, max_bytes=max_bytes, at_least_one=whole))
+        if not more:
+            break
+        batches += more
+        max_bytes -= sum(len(batch) for _, batch in more)
+        offset = more[-1][0].next_offset
     unwanted: list[Span] = []
     if committed and batches:
-        end = _span(batches[-1][0])[1] + 1
-        unwanted = _aborted(batches, partition.producers.transactions.aborted_between(offset, end))
-    return Stretch(found, batches, unwanted)
+        unwanted = _aborted(batches, partition.producers.transactions.aborted_between(start, offset))
+    return Stretch(batches, unwanted)
 
 
 def bytes_from(partition: Partition, offset: int, most: int, *, committed: bool) -> int:

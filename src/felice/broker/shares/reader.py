@@ -122,9 +122,14 @@ class ShareReader:
                 handout.window.log_starts_at(partition.log.start_offset)
                 continue
             stretch = read_from(
-                partition, offset, most, at_least_one=room == self._max_bytes, committed=self._committed
+                partition,
+                offset,
+                handout.window.reach(left),
+                most,
+                at_least_one=room == self._max_bytes,
+                committed=self._committed,
             )
-            room -= len(stretch.bytes)
+            room -= stretch.size
             left -= self._acquire(handout, offset, stretch, answer, left)
         return answers | self._errors
 

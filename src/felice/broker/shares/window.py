@@ -62,6 +62,10 @@ class Window:
                         return offset
         return self.end + 1
 
+    def reach(self, records: int) -> int:
+        """Return the offset before which so many records lie that may be delivered, if they are in the log."""
+        return self.end + 1 + records
+
     def has_room(self, most: int) -> bool:
         """Tell whether there is something to deliver, or room for more, where at most `most` offsets are in flight."""
         return self.next_offset != self.end + 1 or self.size < most
