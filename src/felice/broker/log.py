@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from felice.broker.block import Block
-from felice.broker.segment import NO_TIMESTAMP, Segment
+from felice.broker.segment import Segment
 from felice.wire.records import read_records
 from felice.wire.schema.message import Buffer
 
@@ -120,9 +120,9 @@ class PartitionLog:
         return None
 
     def latest_stamped(self) -> Stamped | None:
-        """Return the first of the records with the largest timestamp."""
-        peak = max((block.peaks[-1] for block in self._blocks()), default=NO_TIMESTAMP)
-        return self.first_since(peak) if peak != NO_TIMESTAMP else None
+        """Return the first of the records with the largest timestamp, which is -1 where none has any."""
+        peak = max((block.peaks[-1] for block in self._blocks()), default=None)
+        return None if peak is None else self.first_since(peak)
 
     def _blocks(self) -> Iterator[Block]:
         """Give all blocks."""
