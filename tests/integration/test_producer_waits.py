@@ -14,6 +14,7 @@ from felice.errors import DeadlineExceeded
 from felice.wire.messages.api_versions import ApiVersionsRequest
 from felice.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from felice.wire.messages.produce import ProduceRequest, ProduceResponse
+from felice.wire.records import read_header
 from producer_faces import QUICK
 from scripted_broker import ScriptedBroker, topic
 
@@ -88,6 +89,18 @@ async def test_an_answer_about_the_producer_id_that_makes_no_sense_is_not_the_en
     async with broker, AsyncProducer(broker.address, linger=0, **QUICK) as producer:
         assert (await producer.send_and_wait("letters", b"a", partition=0, timeout=10)).offset == 0
     assert broker.count(InitProducerIdRequest) == 2
+
+
+async def test_a_producer_id_that_is_none_is_not_taken_for_one() -> None:
+    """Its batches would be those of a producer that is not idempotent, and nobody would notice."""
+    broker = scripted()
+    broker.script(
+        InitProducerIdRequest, InitProducerIdResponse(), InitProducerIdResponse(producer_id=7, producer_epoch=-1)
+    )
+    async with broker, AsyncProducer(broker.address, linger=0, **QUICK) as producer:
+        await producer.send_and_wait("letters", b"a", partition=0, timeout=10)
+    (sent,) = (request for _, request in broker.requests if isinstance(request, ProduceRequest))
+    assert read_header(sent.topic_data[0].partition_data[0].records).producer_id == 1
 
 
 def test_row_47_room_that_refused_records_leave_is_told(broker: Broker) -> None:

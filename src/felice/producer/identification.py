@@ -7,7 +7,7 @@ from random import Random
 from felice.clock import Clock
 from felice.cluster.router import Cluster
 from felice.config import ProducerConfig
-from felice.errors import BrokerError, FeliceError
+from felice.errors import BrokerError, FeliceError, WireError
 from felice.events import EventBus, ProducerEpochBumped
 from felice.producer.sequence import LAST_EPOCH, Identity
 from felice.wire.messages.init_producer_id import InitProducerIdRequest
@@ -62,12 +62,18 @@ class Identification:
                     raise
                 self._note(error)
                 continue
-            if not response.error_code:
-                self.current = Identity(response.producer_id, response.producer_epoch)
+            producer_id, epoch = response.producer_id, response.producer_epoch
+            refused: FeliceError
+            if response.error_code:
+                refused = BrokerError(response.error_code, "asking for a producer ID")
+                if not refused.retriable:
+                    raise refused
+            elif producer_id < 0 or epoch < 0:
+                # With such numbers a batch is one of a producer that is not idempotent.
+                refused = WireError(f"a broker gave out the producer ID {producer_id} with epoch {epoch}")
+            else:
+                self.current = Identity(producer_id, epoch)
                 return
-            refused = BrokerError(response.error_code, "asking for a producer ID")
-            if not refused.retriable:
-                raise refused
             self._note(refused)
             await asyncio.sleep(self._config.retry_backoff * self._random.uniform(0.8, 1.2))
 
