@@ -366,6 +366,7 @@ class Cluster:
     def add_partitions(self, topic: Topic, replicas: Iterable[Sequence[int]]) -> None:
         """Give a topic more partitions, behind those that it has."""
         for nodes in replicas:
+            topic.layout += 1
             partition = Partition(len(topic.partitions), list(nodes), topic, self.clock.time_ms)
             partition.when_moved = self._tend
             topic.partitions.append(partition)

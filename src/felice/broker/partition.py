@@ -325,7 +325,8 @@ class Partition:
         if heir is not None and (copy is not None or heir not in alive):
             self.behind[heir] = copy or self._copy()
         self.paused.discard(node_id)
-        self.replicas, self.in_sync = renamed(self.replicas), renamed(self.in_sync)
+        self._set_replicas(renamed(self.replicas))
+        self.in_sync = renamed(self.in_sync)
         self.eligible, self.last_known = renamed(self.eligible), renamed(self.last_known)
         self.adding, self.removing = renamed(self.adding), renamed(self.removing)
         if self.leader == node_id and heir is not None:
@@ -334,12 +335,18 @@ class Partition:
             self.elect(alive)
         self.catch_up(alive)
 
+    def _set_replicas(self, replicas: list[int]) -> None:
+        """Note which the replicas are."""
+        self.replicas = replicas
+        if self.topic is not None:
+            self.topic.layout += 1
+
     def _have(self, replicas: list[int]) -> None:
         """Have these replicas, new ones without records."""
         for node in replicas:
             if node not in self.replicas:
                 self.behind[node] = Copy.empty()
-        self.replicas = replicas
+        self._set_replicas(replicas)
         for node in [node for node in self.behind if node not in replicas]:
             del self.behind[node]
         self.paused.intersection_update(replicas)

@@ -39,13 +39,15 @@ def collision_key(name: str) -> str:
 class Topic:
     """A topic: its name, its ID (16 bytes), its partitions in order and its settings."""
 
-    __slots__ = ("id", "name", "partitions", "settings")
+    __slots__ = ("id", "layout", "name", "partitions", "settings")
 
     def __init__(self, name: str, topic_id: bytes, partitions: list[Partition], settings: Settings) -> None:
         self.name = name
         self.id = topic_id
         self.partitions = partitions
         self.settings = settings
+        self.layout = 0
+        """A number that goes up when there are more partitions, or other replicas of one."""
 
     @property
     def is_internal(self) -> bool:

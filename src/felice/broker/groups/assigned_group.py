@@ -54,6 +54,8 @@ class AssignedGroup(Group, Generic[M]):
         self.epoch = FIRST_EPOCH
         self.target = Target(log)
         self.members: dict[str, M] = {}
+        self._read: frozenset[str] | None = None
+        """The topics that members read; None where that may have changed."""
         self.look = TopicLook(self.cluster)
         """What the topics looked like when the group's epoch went up last."""
 
@@ -69,11 +71,17 @@ class AssignedGroup(Group, Generic[M]):
 
     def topics(self) -> frozenset[str]:
         """Return the topics that members read, whether they exist or not."""
-        return frozenset[str]().union(*map(self.topics_of, self.members.values()))
+        if self._read is None:
+            self._read = frozenset[str]().union(*map(self.topics_of, self.members.values()))
+        return self._read
+
+    def reads_anew(self) -> None:
+        """Note that members came or went, or read other topics: without that a heartbeat does not look at them all."""
+        self._read = None
 
     def subscribes(self, topic: str) -> bool:
         """Tell whether a member reads a topic."""
-        return any(topic in self.topics_of(member) for member in self.members.values())
+        return topic in self.topics()
 
     def view(self) -> GroupView:
         """Return the group for a test to look at."""

@@ -56,6 +56,8 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         self.origin: Group | None = None
         """The group of another kind whose place this one takes with its first step."""
         self._static: dict[str, str] = {}
+        self._users = Counter[str]()
+        """How many members have each regular expression; empty stands for none."""
         self._owners: dict[tuple[bytes, int], str] = {}
 
     # --- what it is ---
@@ -162,14 +164,14 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         without `aims` there is no new target.
         """
         present = entry.member
-        users = Counter(member.regex for member in self.members.values())
-        pattern = self.patterns.change(present.regex, updated.regex, users)
+        pattern = self.patterns.change(present.regex, updated.regex, self._users)
+        former, fresh = self._users[present.regex] == 1, not self._users[updated.regex]
         records = self._arrive()
         if entry.replaces is not None:
             records += self._replace(entry.replaces, present)
         if updated != present:
             records.append(consumer_log.member_record(self.id, updated))
-        if pattern is not PatternChange.NONE and users[present.regex] == 1:
+        if pattern is not PatternChange.NONE and former:
             records += self._forget_patterns({present.regex})
         self.put(updated)
         resubscribed = present.topics != updated.topics
@@ -182,9 +184,7 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
             records.append(consumer_log.current_record(self.id, reached))
             self.timers.expect_revocation(reached)
         self.write(records)
-        self._resolve_patterns(
-            updated.client_host, fresh=pattern is PatternChange.UNRESOLVED and not users[updated.regex]
-        )
+        self._resolve_patterns(updated.client_host, fresh=pattern is PatternChange.UNRESOLVED and fresh)
         return reached
 
     def _arrive(self) -> list[Record]:
@@ -208,6 +208,11 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         before = self.members.get(member.id)
         if before is not None:
             self._release(before)
+        if before is None or (before.topics, before.regex) != (member.topics, member.regex):
+            if before is not None:
+                self._users[before.regex] -= 1
+            self._users[member.regex] += 1
+            self.reads_anew()
         self.members[member.id] = member
         if member.instance_id is not None:
             self._static[member.instance_id] = member.id
@@ -224,6 +229,8 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         self.timers.cancel(member.id)
         self._release(member)
         del self.members[member.id]
+        self._users[member.regex] -= 1
+        self.reads_anew()
         self.target.assignments.pop(member.id, None)
         if member.instance_id is not None and self._static.get(member.instance_id) == member.id:
             del self._static[member.instance_id]
@@ -278,7 +285,7 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
 
         Kafka does so beside the request. So here it is done behind it: the answer does not know of it yet.
         """
-        used = {member.regex for member in self.members.values() if member.regex}
+        used = self._used
         now, topics = self.clock.time_ms(), self.cluster.topics
         if not self.patterns.is_due(used, self.cluster.topics_by_id, now, fresh=fresh):
             return
@@ -286,14 +293,21 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         guard, address = self.cluster.authorizer, host.removeprefix("/")
         shown = everything if guard is None else partial(guard.allows, address, Operation.DESCRIBE, Resource.TOPIC)
         changed = self.patterns.resolve(sorted(used), known, now, shown)
+        self.reads_anew()
         records = [
             consumer_log.pattern_record(self.id, pattern, self.patterns.topics(pattern), self.patterns.round, now)
             for pattern in sorted(used)
         ]
         self.write([*records, *self.bump_if_needed(changed)])
 
+    @property
+    def _used(self) -> set[str]:
+        """The expressions that members have."""
+        return {pattern for pattern, users in self._users.items() if pattern and users}
+
     def _forget_patterns(self, patterns: Iterable[str]) -> list[Record]:
         """Forget expressions that nobody uses any more; return the records of that."""
+        self.reads_anew()
         return [
             consumer_log.pattern_tombstone(self.id, pattern)
             for pattern in sorted(patterns)
@@ -314,8 +328,7 @@ class ConsumerGroup(AssignedGroup[ConsumerMember]):
         for member in leaving:
             records += consumer_log.member_tombstones(self.id, member.id)
             self._forget(member)
-        used = {member.regex for member in self.members.values()}
-        records += self._forget_patterns(self.patterns.resolved.keys() - used)
+        records += self._forget_patterns(self.patterns.resolved.keys() - self._used)
         self.write([*records, *self.bump_if_needed(True)])
 
     def send_away(self, member: ConsumerMember) -> None:

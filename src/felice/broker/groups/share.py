@@ -44,8 +44,6 @@ class ShareGroup(AssignedGroup[ShareMember]):
         self.partitions = SharePartitions()
         """The partitions for which the share coordinator keeps state."""
         self._sessions: dict[str, Deadline] = {}
-        self._read: frozenset[str] | None = None
-        """The topics that members read; None where they have changed."""
         self._shared_out: dict[bytes, frozenset[int]] = {}
         """All that members shall have, as of `_aimed`."""
         self._aimed: tuple[int, int] = (0, 0)
@@ -84,17 +82,11 @@ class ShareGroup(AssignedGroup[ShareMember]):
         """Return the topics that a member reads, whether they exist or not."""
         return member.topics
 
-    def topics(self) -> frozenset[str]:
-        """Return the topics that members read, whether they exist or not."""
-        if self._read is None:
-            self._read = super().topics()
-        return self._read
-
     def put(self, member: ShareMember) -> None:
         """Have a member as it is now."""
         before = self.members.get(member.id)
         if before is None or before.topics != member.topics:
-            self._read = None
+            self.reads_anew()
         self.members[member.id] = member
 
     def assign_by(self) -> tuple[Assignor, bool]:
@@ -188,7 +180,7 @@ class ShareGroup(AssignedGroup[ShareMember]):
         if session is not None:
             session.cancel()
         del self.members[member.id]
-        self._read = None
+        self.reads_anew()
         self.target.assignments.pop(member.id, None)
         self.write([*share_log.member_tombstones(self.id, member.id), *self.bump_if_needed(True)])
 

@@ -11,20 +11,25 @@ __all__ = ["TopicLook"]
 
 
 class TopicLook:
-    """The look that was taken note of last."""
+    """The look that was taken note of last. Topics are looked at anew only where their layouts are others."""
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._seen: tuple[object, ...] = ()
+        self._layouts: list[tuple[bytes, int]] | None = None
 
     def take(self, names: Iterable[str]) -> bool:
         """Take note of what topics of these names look like; return whether that is new."""
-        before, self._seen = self._seen, self._at(names)
+        topics = self._cluster.topics
+        layouts = [(topics[name].id, topics[name].layout) for name in names if name in topics]
+        if layouts == self._layouts:
+            return False
+        before, self._seen, self._layouts = self._seen, self._at(names), layouts
         return self._seen != before
 
     def recall(self, names: Iterable[str], seen: int) -> None:
         """Take note of what topics look like, unless they are not as they were `seen`, by the hash of that."""
-        self._seen = self._at(names)
+        self._seen, self._layouts = self._at(names), None
         if self.hash != seen:
             self._seen = ()
 
