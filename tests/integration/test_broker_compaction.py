@@ -143,6 +143,16 @@ def test_a_tombstone_goes_a_day_after_the_compaction_that_saw_it(broker: Broker)
     assert [record.key for record in broker.records("letters", 0)] == [b"b", b"c"]
 
 
+def test_a_test_need_not_wait_for_the_cleaner(broker: Broker) -> None:
+    """It has a topic compacted when it likes, where the topic's policy is that."""
+    write(broker, (b"a", b"1"), (b"a", b"2"), (b"b", b"3"))
+    broker.compact("letters")
+    assert [(record.offset, record.value) for record in broker.records("letters", 0)] == [(1, b"2"), (2, b"3")]
+    broker.create_topic("plain")
+    with pytest.raises(felice.BrokerError, match="POLICY_VIOLATION"):
+        broker.compact("plain")
+
+
 def test_a_reader_below_the_start_is_told_so() -> None:
     """Records that have been kept long enough are deleted, and who wants to read them begins anew."""
     with Broker() as broker:

@@ -221,6 +221,14 @@ class Broker(Inspection, Steering):
         """Delete a topic with its records; a topic created anew under its name is another one, with another ID."""
         self._run(lambda: self._cluster.delete_topic(self._topic(name)))
 
+    def compact(self, topic: str) -> None:
+        """Compact a topic's logs as far as they go, now, and not when the cleaner would come by.
+
+        Of all keys the last record stays, up to the first open transaction; tombstones stay for `delete.retention.ms`
+        after the first compaction. Raise `BrokerError` where the topic's `cleanup.policy` is another one.
+        """
+        self._run(lambda: self._cluster.housekeeping.compact(self._topic(topic)))
+
     # --- requests ---
 
     def answer(self, api: str, function: Function, **where: Unpack[Where]) -> OwnAnswer:

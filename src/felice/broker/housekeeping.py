@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from felice.broker.clock import BrokerClock, Timer
 from felice.broker.partition import Partition
+from felice.broker.refusal import Refused
 from felice.broker.retention import expired_before, next_expiry
+from felice.errors import ErrorCode
 
 if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
@@ -96,6 +98,19 @@ class Housekeeping:
         elif self._cluster.settings.flag("log.cleaner.enable"):
             self._compacting.add(partition)
 
+    def compact(self, topic: "Topic") -> None:
+        """Compact a topic now, in segments that end here, whether it is worth it or not."""
+        if "compact" not in topic.settings.parts("cleanup.policy"):
+            raise Refused(ErrorCode.POLICY_VIOLATION, f"the cleanup.policy of {topic.name} does not compact")
+        now = self._cluster.clock.time_ms()
+        for partition in topic.partitions:
+            log, stable = partition.log, partition.last_stable_offset
+            if log.segments and log.segments[-1].size:
+                log.roll(now)
+            end = max((each.base_offset for each in log.segments if each.base_offset <= stable), default=0)
+            if end > max(log.clean_end, log.start_offset):
+                self._clean(partition, end, now)
+
     def forget(self) -> None:
         """Leave all partitions alone."""
         self._compacting.clear()
@@ -131,13 +146,20 @@ class Housekeeping:
 
     def _compact(self, partition: Partition, now: int) -> int | None:
         """Compact a partition's log if it is worth it; return when it may be again, in milliseconds since 1970."""
-        from felice.broker.cleaning import clean, dirty_part
+        from felice.broker.cleaning import dirty_part
 
         assert partition.topic is not None
         settings = partition.topic.settings
         end, due = dirty_part(partition.log, settings, partition.last_stable_offset, now)
         if end is None:
             return due
-        since = now - self._cluster.settings.number("producer.id.expiration.ms")
-        clean(partition, settings, end, now=now, producers_since=since)
+        self._clean(partition, end, now)
         return dirty_part(partition.log, settings, partition.last_stable_offset, now).due_ms
+
+    def _clean(self, partition: Partition, end: int, now: int) -> None:
+        """Compact a partition's log up to `end`, where a segment begins."""
+        from felice.broker.cleaning import clean
+
+        assert partition.topic is not None
+        since = now - self._cluster.settings.number("producer.id.expiration.ms")
+        clean(partition, partition.topic.settings, end, now=now, producers_since=since)

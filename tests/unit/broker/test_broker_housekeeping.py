@@ -6,6 +6,8 @@ from asking import batch
 from felice.broker.admission import admit
 from felice.broker.cluster import Cluster
 from felice.broker.partition import Partition
+from felice.broker.refusal import Refused
+from felice.errors import ErrorCode
 from felice.wire.records import read_records
 from virtual_cluster import virtual_cluster
 
@@ -244,6 +246,31 @@ def test_another_policy_counts_at_once():
     cluster.configs.of(2).keep("letters", {"cleanup.policy": "compact"})
     cluster.clock.advance(BACKOFF)
     assert offsets(partition) == [1, 2]
+
+
+# --- at a test's wish ---
+
+
+def test_a_topic_can_be_compacted_at_once_the_active_segments_too():
+    cluster = virtual_cluster()
+    partition = created(cluster, cleanup_policy="compact", delete_retention_ms=1000)
+    for key, value in ((b"a", b"1"), (b"a", b"2"), (b"b", b"3"), (b"b", None)):
+        write(cluster, partition, key, value)
+    topic = cluster.topic("letters")
+    for _ in range(2):
+        cluster.housekeeping.compact(topic)
+        assert offsets(partition) == [1, 3]
+    write(cluster, partition, b"a", b"4", pause=2)
+    cluster.housekeeping.compact(topic)
+    assert (offsets(partition), partition.log.end_offset) == ([4], 5)
+
+
+def test_a_topic_with_another_policy_is_not_compacted():
+    cluster = virtual_cluster()
+    write(cluster, created(cluster), b"a")
+    with pytest.raises(Refused) as refused:
+        cluster.housekeeping.compact(cluster.topic("letters"))
+    assert refused.value.code is ErrorCode.POLICY_VIOLATION
 
 
 # --- rest ---
