@@ -150,7 +150,7 @@ def test_a_request_describes_itself(broker: Broker, asker: Asker) -> None:
     assert text.startswith("<request 1: Produce v9 from 'asker' to node 1, answered in ")
     assert "name='letters'" in text
     assert "records=<" in text
-    assert "ProduceResponse(" in text
+    assert "-> ProduceResponse(responses=[TopicProduceResponse(name='letters', " in text
     asker.ask(MetadataRequest(topics=[MetadataRequest.Topic(name=f"topic-{n}") for n in range(100)]), 9)
     assert len(repr(broker.requests.of("Metadata")[0])) < 1000
 

@@ -4,6 +4,7 @@ The bytes are kept as they came and went, and become messages again when somebod
 nothing, and nobody shares an object with it.
 """
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +20,7 @@ __all__ = ["Name", "Named", "SeenRequest"]
 
 SHOWN = 400
 """Characters of a message that its description shows."""
+OUTER_NAMES = re.compile(r"\b(?:[A-Z]\w*\.)+(?=[A-Z]\w*\()")
 SIZE = 4
 """Bytes of an answer's size in front of it."""
 
@@ -166,6 +168,6 @@ class SeenRequest:
 
 
 def _shown(message: object) -> str:
-    """Return a message as text, cut where it is long."""
-    text = repr(message)
+    """Return a message as text, its parts by the last of their names, cut where it is long."""
+    text = OUTER_NAMES.sub("", repr(message))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
