@@ -1,7 +1,7 @@
 """AlterShareGroupOffsets: a share group without members goes on at other offsets (KIP-932)."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from felice.broker.authorization import REFUSALS, Operation, Resource
@@ -19,6 +19,8 @@ Asked: TypeAlias = AlterShareGroupOffsetsRequest.Topic
 Topic: TypeAlias = AlterShareGroupOffsetsResponse.Topic
 Partition: TypeAlias = AlterShareGroupOffsetsResponse.Partition
 
+NO_ID = bytes(16)
+
 
 def _handle(
     call: Call, request: AlterShareGroupOffsetsRequest
@@ -31,25 +33,12 @@ def _handle(
         if not request.group_id:
             raise Refused(ErrorCode.INVALID_GROUP_ID)
         call.check_coordinator(Kind.GROUP, request.group_id)
-        left: list[Topic] = []
-        topics = [asked for asked in request.topics if not _left(call, asked, left)]
-        codes = _alter(call, request.group_id, topics)
+        left = {topic.topic_name: code for topic in request.topics if (code := _check_topic(call, topic.topic_name))}
+        codes = _alter(call, request.group_id, [topic for topic in request.topics if topic.topic_name not in left])
     except Refused as refused:
         return _refused(refused.code, refused.shown)
-    response = AlterShareGroupOffsetsResponse(
-        responses=left
-        + [
-            Topic(
-                topic_name=asked.topic_name,
-                topic_id=call.cluster.topics[asked.topic_name].id,
-                partitions=[
-                    _partition(part.partition_index, codes[asked.topic_name, part.partition_index])
-                    for part in asked.partitions
-                ],
-            )
-            for asked in topics
-        ]
-    )
+    first = sorted(request.topics, key=lambda topic: topic.topic_name not in left)
+    response = AlterShareGroupOffsetsResponse(responses=[_topic(call, topic, left, codes) for topic in first])
     return call.when_written(Kind.GROUP, request.group_id, response, _refused)
 
 
@@ -58,24 +47,24 @@ def _refused(code: ErrorCode, message: str | None = None) -> AlterShareGroupOffs
     return AlterShareGroupOffsetsResponse(error_code=code, error_message=message or code.name)
 
 
-def _left(call: Call, asked: Asked, left: list[Topic]) -> bool:
-    """Tell whether a topic is left alone, and note why."""
-    code = ErrorCode.NONE
-    if not call.may(Operation.READ, Resource.TOPIC, asked.topic_name):
-        code = REFUSALS[Resource.TOPIC]
-    elif asked.topic_name not in call.cluster.topics:
-        code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    if code:
-        left.append(
-            Topic(
-                topic_name=asked.topic_name,
-                topic_id=call.cluster.topics[asked.topic_name].id
-                if asked.topic_name in call.cluster.topics
-                else bytes(16),
-                partitions=[_partition(part.partition_index, code) for part in asked.partitions],
-            )
-        )
-    return bool(code)
+def _check_topic(call: Call, name: str) -> ErrorCode:
+    """Tell what keeps a topic from being altered."""
+    if not call.may(Operation.READ, Resource.TOPIC, name):
+        return REFUSALS[Resource.TOPIC]
+    return ErrorCode.NONE if name in call.cluster.topics else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def _topic(
+    call: Call, asked: Asked, left: Mapping[str, ErrorCode], codes: Mapping[tuple[str, int], ErrorCode]
+) -> Topic:
+    """Answer for one topic: with what keeps all of it from being altered, or with what became of its partitions."""
+    name, known = asked.topic_name, call.cluster.topics.get(asked.topic_name)
+    indexes = [part.partition_index for part in asked.partitions]
+    return Topic(
+        topic_name=name,
+        topic_id=NO_ID if known is None else known.id,
+        partitions=[_partition(index, left.get(name) or codes[name, index]) for index in indexes],
+    )
 
 
 def _alter(call: Call, group_id: str, topics: Iterable[Asked]) -> dict[tuple[str, int], ErrorCode]:
