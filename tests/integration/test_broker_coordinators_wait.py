@@ -21,6 +21,7 @@ from felice.wire.messages.offset_commit import OffsetCommitRequest
 from felice.wire.messages.offset_delete import OffsetDeleteRequest
 from felice.wire.messages.offset_fetch import OffsetFetchRequest
 from felice.wire.messages.sync_group import SyncGroupRequest
+from felice.wire.messages.write_txn_markers import WriteTxnMarkersRequest
 from felice.wire.schema import Request
 
 GROUP, TOPIC, WRITER = "readers", "letters", "writer"
@@ -222,6 +223,29 @@ def test_a_member_of_a_consumer_group_waits_too(stage: Stage) -> None:
     stage.broker.clock.advance(5)
     late = waiting.result(10)
     assert (late.error_code, late.error_message) == (NOT_AVAILABLE, None)
+
+
+def test_a_marker_needs_enough_replicas_in_sync() -> None:
+    """As whatever is written with acks=all; nothing is appended where they are too few."""
+    marker = WriteTxnMarkersRequest.WritableTxnMarker(
+        producer_id=7,
+        producer_epoch=0,
+        transaction_result=True,
+        topics=[WriteTxnMarkersRequest.WritableTxnMarkerTopic(name=TOPIC, partition_indexes=[0])],
+        coordinator_epoch=0,
+    )
+    with Broker(nodes=2, topics={TOPIC: 1}, configs={"min.insync.replicas": 2}) as broker:
+        leader = broker.leader(TOPIC, 0)
+        with Asker(broker.nodes[leader], "test") as asker:
+
+            def written() -> int:
+                answer = asker.ask(WriteTxnMarkersRequest(markers=[marker]), 1)
+                return int(answer.markers[0].topics[0].partitions[0].error_code)
+
+            broker.shrink_isr(TOPIC, 0, 3 - leader)
+            assert (written(), broker.offsets(TOPIC, 0)) == (ErrorCode.NOT_ENOUGH_REPLICAS, (0, 0))
+            broker.grow_isr(TOPIC, 0, 3 - leader)
+            assert (written(), broker.offsets(TOPIC, 0)) == (0, (0, 1))
 
 
 def test_a_transaction_waits_for_as_long_as_it_may_take(stage: Stage) -> None:

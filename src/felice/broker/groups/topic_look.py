@@ -35,7 +35,11 @@ class TopicLook:
 
     @property
     def hash(self) -> int:
-        """A number that differs where the topics do: any such will do (KIP-1101)."""
+        """A number that differs where the topics do (KIP-1101).
+
+        Kafka writes another one, an XXH3 hash. Nobody but the coordinator that wrote a number compares it with one of
+        its own: a coordinator that reads another one's assigns anew, and clients never see it.
+        """
         digest = hashlib.blake2b(repr(self._seen).encode(), digest_size=8).digest() if self._seen else b""
         return int.from_bytes(digest, signed=True)
 

@@ -53,10 +53,13 @@ def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
             raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR, "no batch has such a producer")
         if call.node.id not in call.cluster.partition(topic, index).replicas:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, "this node has no replica")
+        partition = call.led_partition(topic, index)
+        if partition.is_short:
+            raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS, "a marker is written with acks=all")
         mark(
             call.cluster,
             topic,
-            call.led_partition(topic, index),
+            partition,
             Identity(marker.producer_id, marker.producer_epoch),
             committed=marker.transaction_result,
             coordinator_epoch=marker.coordinator_epoch,
