@@ -6,6 +6,7 @@ from asking import Asker, batch
 from felice.broker.authorization import Operation, Resource
 from felice.wire.messages.delete_records import DeleteRecordsRequest
 from felice.wire.messages.delete_topics import DeleteTopicsRequest
+from felice.wire.messages.share_fetch import ShareFetchRequest
 from questions.asked import eventually, permissive, question
 from questions.authorization import entries, entry
 from questions.share_readers import ACCEPT, GAP, REJECT, RELEASE, RENEW, Readers
@@ -360,3 +361,52 @@ def share_partitions_that_are_kept_from_somebody(asker: Asker) -> Any:
         found += [readers.fetch("two", said=[(0, 0, ACCEPT)], asker=stranger)]
         found += [readers.fetch("two", said=[(3, 0, ACCEPT)], asker=stranger), readers.state()]
     return found
+
+
+@question
+def share_many_partitions(asker: Asker) -> Any:
+    """How bytes and records are divided among partitions that have enough of both."""
+    answers = []
+    for wanted in ({}, {"max_records": 5}, {"max_bytes": 300}, {"max_bytes": 700}):
+        readers = Readers(asker, partitions=3)
+        for index in range(3):
+            readers.write(3, 3, partition=index)
+        answers.append(readers.open("one", 0, 1, 2, **wanted))
+        answers += [readers.fetch("one", **wanted) for _ in range(6)]
+        taken = [len(found[2]) for found in answers[-7:]]
+        answers.append(taken)
+    return answers
+
+
+@question
+def share_woken(asker: Asker) -> Any:
+    """Who waits gets what is written, and what somebody else gives back, at once."""
+    readers = Readers(asker, 2)
+    with asker.beside() as beside:
+        answers = [readers.open("one")]
+        readers.epochs["two"] = 0
+        beside.begin(readers.fetching("two", 0, max_wait_ms=15_000), 2)
+        readers.write(3)
+        answers.append(readers.told("two", beside.finish(ShareFetchRequest, 2)))
+        beside.begin(readers.fetching("two", max_wait_ms=15_000), 2)
+        answers += [readers.say("one", (0, 1, RELEASE)), readers.told("two", beside.finish(ShareFetchRequest, 2))]
+        beside.begin(readers.fetching("two", max_wait_ms=15_000), 2)
+        answers += [readers.say("one", (0, 1, ACCEPT)), readers.close("one")]
+        readers.write(1)
+        answers.append(readers.told("two", beside.finish(ShareFetchRequest, 2)))
+    return answers
+
+
+@question
+def share_session_of_two_connections(asker: Asker) -> Any:
+    """Another connection goes on with the session while a fetch waits; that one is answered with an error then."""
+    readers = Readers(asker)
+    with asker.beside() as beside:
+        answers = [readers.open("one")]
+        beside.begin(readers.fetching("one", max_wait_ms=300), 2)
+        readers.epochs["one"] = 2
+        eventually(lambda: readers.fetch("one", epoch=2, max_wait_ms=0)[0][0] == 0)
+        answers.append(readers.told("one", beside.finish(ShareFetchRequest, 2)))
+        readers.write(2)
+        answers += [readers.fetch("one", epoch=3), readers.say("one", (0, 1, ACCEPT), epoch=4), readers.state()]
+    return answers

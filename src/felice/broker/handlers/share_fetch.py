@@ -153,7 +153,8 @@ def _respond(
         return ShareFetchResponse(error_code=ErrorCode.UNKNOWN_SERVER_ERROR)  # As Kafka does where a topic has gone.
     if epoch not in (FIRST_EPOCH, FINAL_EPOCH):
         if session.epoch != next_epoch(epoch):
-            return ShareFetchResponse(error_code=ErrorCode.INVALID_SHARE_SESSION_EPOCH)
+            response.error_code = ErrorCode.INVALID_SHARE_SESSION_EPOCH  # It has gone on meanwhile.
+            return response
         answers = {
             place: answer
             for place, answer in answers.items()
