@@ -520,6 +520,34 @@ def test_row_5_a_topic_made_anew_may_be_smaller(broker: Broker, connect: Connect
 # -- time ---------------------------------------------------------------------------------------------------------
 
 
+class Jumping:
+    """A wall clock that somebody sets back and forth by half an hour; the monotonic one is the machine's."""
+
+    def __init__(self) -> None:
+        self._ticks = 0
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time_ms(self) -> int:
+        self._ticks += 1
+        return time.time_ns() // 1_000_000 + (-1) ** self._ticks * 1_800_000
+
+
+def test_row_46_a_wall_clock_that_jumps_moves_timestamps_and_nothing_else(broker: Broker, connect: Connect) -> None:
+    """Row 46: no deadline is met early or missed, and the records keep their order; each has the time that was then."""
+    producer = connect(broker, clock=Jumping(), delivery_timeout=10, linger=0.01)
+    deliveries = send(producer, 40)
+    found = [producer.outcome(delivery) for delivery in deliveries]
+    assert [one.offset for one in found] == list(range(40))
+    assert log(broker)[0] == numbers(40)
+    stamps = [record.timestamp_ms for record in broker.records("letters", 0)]
+    assert [one.timestamp_ms for one in found] == stamps
+    now = time.time() * 1000
+    assert all(1_700_000 < abs(stamp - now) < 1_900_000 for stamp in stamps)
+    assert {stamp > now for stamp in stamps} == {True, False}
+
+
 def test_a_record_that_was_never_sent_fails_without_doubt(broker: Broker, connect: Connect) -> None:
     """After the delivery timeout, with the reason; it is not in the log, and the producer goes on."""
     producer = connect(broker, delivery_timeout=0.5)
