@@ -114,7 +114,7 @@ def test_a_topic_has_options_of_its_own(broker: Broker, connect: Connect) -> Non
 
 
 def test_keys_choose_partitions_as_the_java_client_does(broker: Broker, connect: Connect) -> None:
-    """Line 18: murmur2 of the key without its sign, modulo the partitions; order holds for each key."""
+    """The murmur2 hash of the key without its sign, modulo the partitions; order holds for each key."""
     producer = connect(broker)
     sent = [(b"k%d" % (n % 17), b"%d" % n) for n in range(500)]
     for key, value in sent:
@@ -126,7 +126,7 @@ def test_keys_choose_partitions_as_the_java_client_does(broker: Broker, connect:
 
 
 def test_records_without_a_key_stay_together(broker: Broker, connect: Connect) -> None:
-    """Line 18: they fill one batch, and the next batch is another partition's."""
+    """They fill one batch, and the next batch is another partition's."""
     producer = connect(broker, linger=0.2)
     producer.send_and_wait("letters", b"first")
     for burst in range(4):
@@ -143,7 +143,7 @@ def test_records_without_a_key_stay_together(broker: Broker, connect: Connect) -
 
 
 def test_a_partitioner_of_ones_own(broker: Broker, connect: Connect) -> None:
-    """Line 18: any callable, also for records that were sent before the topic was known; a named partition stays."""
+    """Any callable, also for records that were sent before the topic was known; a named partition stays."""
     asked: list[tuple[str, Any, Any, int]] = []
 
     def by_length(topic: str, key: bytes | None, value: bytes | None, count: int) -> int:
@@ -283,7 +283,7 @@ def test_by_default_it_is_idempotent(broker: Broker, connect: Connect) -> None:
 
 
 def test_a_lone_awaited_send_pays_no_linger(broker: Broker, connect: Connect) -> None:
-    """Line 16: with five seconds of linger an awaited record is back at once, again and again."""
+    """With five seconds of linger an awaited record is back at once, again and again."""
     producer = connect(broker, linger=5)
     producer.ready()
     started = time.monotonic()
@@ -465,7 +465,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_bad_input_fails_at_the_call_and_changes_nothing(
     broker: Broker, connect: Connect, wrong: dict[str, Any], said: str, known: bool
 ) -> None:
-    """Line 19: a typed error that says what to give, whether or not the topic is known yet; the next record goes."""
+    """A typed error that says what to give, whether or not the topic is known yet; the next record goes."""
     producer = connect(broker)
     if known:
         producer.partitions_for("letters")
@@ -516,7 +516,7 @@ def test_headers_may_be_given_as_a_mapping_or_an_iterator(broker: Broker, connec
 
 @pytest.mark.parametrize("known", [False, True], ids=["staged", "known"])
 def test_a_record_above_the_limit_is_refused_after_compression(broker: Broker, connect: Connect, known: bool) -> None:
-    """Line 19: what compresses below the limit goes; the error names size, limit and option."""
+    """What compresses below the limit goes; the error names size, limit and option."""
     producer = connect(broker, record_bytes=10_000, compression="gzip")
     if known:
         producer.partitions_for("letters")
@@ -565,7 +565,7 @@ def refuse(broker: Broker, times: int | None = None) -> Any:
 def test_flush_raises_with_counts_for_what_nobody_looked_at(
     broker: Broker, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Line 19: once; each failed batch is one line in the log and one event."""
+    """Once; each failed batch is one line in the log and one event."""
     producer = connect(broker, linger=60)
     with refuse(broker):
         for partition in (0, 1):
@@ -598,7 +598,7 @@ def test_a_failure_that_somebody_looks_at_is_not_told_elsewhere(broker: Broker, 
 
 
 def test_a_clean_with_block_raises_for_what_failed(broker: Broker, connect: Connect) -> None:
-    """Line 19: with the count."""
+    """With the count."""
     with refuse(broker):
         producer = connect(broker)
         with pytest.raises(DeliveryError, match="3 records"), producer:  # noqa: PT012  # its end is what raises

@@ -655,7 +655,7 @@ def test_closing_with_no_time_fails_what_is_left_at_once(broker: Broker, connect
 def test_threads_that_send_beside_a_close_have_an_outcome_for_all_that_was_accepted(
     broker: Broker, connect: Connect
 ) -> None:
-    """Line 19: every delivery that was handed out is settled, however close the race."""
+    """Every delivery that was handed out is settled, however close the race."""
     for _ in range(10):
         producer = connect(broker, linger=1)
         producer.send_and_wait("letters", b"a")

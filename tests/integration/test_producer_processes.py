@@ -66,7 +66,7 @@ def run(broker: Broker, script: str, timeout: float = 30) -> tuple[str, str]:
 
 @pytest.mark.parametrize("topic", ["letters", "cards"])
 def test_the_end_of_the_interpreter_delivers_what_was_accepted(broker: Broker, topic: str) -> None:
-    """Line 11: nothing is closed or flushed, and everything lingers; staged records go too when their topic comes."""
+    """Nothing is closed or flushed, and everything lingers; staged records go too when their topic comes."""
     if topic == "cards":
         threading.Timer(0.5, broker.create_topic, ["cards", 2]).start()
     _, err = run(
@@ -276,7 +276,7 @@ WAITS = {
 
 @pytest.mark.parametrize("wait", WAITS)
 def test_ctrl_c_interrupts_every_wait_at_once(broker: Broker, wait: str) -> None:
-    """Line 11: KeyboardInterrupt within a second, from whichever wait; the program may then end in its own way."""
+    """KeyboardInterrupt within a second, from whichever wait; the program may then end in its own way."""
     script = f"""
 producer = Producer(servers, buffer_bytes=100_000, batch_bytes=20_000, request_timeout=60)
 producer.send_and_wait("letters", b"first")

@@ -94,7 +94,7 @@ def test_librdkafka_reads_back_what_was_sent(kafka: KafkaCluster, topic: Topic, 
 
 
 def test_librdkafka_puts_keys_into_the_same_partitions(kafka: KafkaCluster, topic: Topic) -> None:
-    """Line 18: murmur2 as Java's, which librdkafka has by that name."""
+    """The murmur2 hash as Java's, which librdkafka has by that name."""
     name = topic(partitions=7)
     rng = random.Random(18)
     keys = [rng.randbytes(rng.randrange(1, 40)) for _ in range(300)]
