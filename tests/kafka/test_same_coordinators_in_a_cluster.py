@@ -114,7 +114,7 @@ def story(side: Side) -> Iterator[tuple[str, Any]]:
         yield "transactions stay", [
             transactions.ask(new, 4).error_code, writer.add((topic, 0)), writer.add((topic, 1)),
             writer.add_offsets(lone), writer.end(version=4), writer.init()[1]["error_code"],
-            writer.described().transaction_state, len(writer.described().topics[0].partitions),
+            writer.described().transaction_state, len(writer.described().topics[0].partitions), writer.mark(topic),
         ]  # fmt: skip
 
         settled(asker, TOPIC, TRANSACTIONS, (LEAST, SET, "2"))
