@@ -36,14 +36,7 @@ def _handle(call: Call, request: ShareFetchRequest) -> "ShareFetchResponse | asy
         if request.share_session_epoch != FINAL_EPOCH and request.share_acquire_mode not in MODES:
             raise Refused(ErrorCode.UNKNOWN_SERVER_ERROR)
     except Refused as refused:
-        response = ShareFetchResponse(error_code=refused.code)
-        if refused.code == ErrorCode.SHARE_SESSION_LIMIT_REACHED:
-            # The client would ask again at once; so it waits here.
-            future: asyncio.Future[ShareFetchResponse] = call.loop.create_future()
-            timer = call.loop.call_later(request.max_wait_ms / 1000, future.set_result, response)
-            future.add_done_callback(lambda _: timer.cancel())
-            return future
-        return response
+        return _refuse(call, request, refused.code)
     verdicts = acknowledge(call, request, group_id, member_id) if _acknowledges(request) else {}
     if request.share_session_epoch == FINAL_EPOCH:
         call.cluster.share_leaders.release(call.node, session)
@@ -54,6 +47,19 @@ def _handle(call: Call, request: ShareFetchRequest) -> "ShareFetchResponse | asy
     if reader.is_ready or request.max_wait_ms <= 0:
         return _respond(call, request, session, verdicts, reader.take())
     return Poll(call, request, session, verdicts, reader).future
+
+
+def _refuse(
+    call: Call, request: ShareFetchRequest, code: ErrorCode
+) -> "ShareFetchResponse | asyncio.Future[ShareFetchResponse]":
+    """Answer with an error; where there are too many sessions only later, for the client would ask again at once."""
+    response = ShareFetchResponse(error_code=code)
+    if code != ErrorCode.SHARE_SESSION_LIMIT_REACHED:
+        return response
+    future: asyncio.Future[ShareFetchResponse] = call.loop.create_future()
+    timer = call.loop.call_later(request.max_wait_ms / 1000, future.set_result, response)
+    future.add_done_callback(lambda _: timer.cancel())
+    return future
 
 
 class Poll:

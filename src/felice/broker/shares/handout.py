@@ -146,17 +146,15 @@ class Handout:
             if batch.whole is not None:
                 _check_owner(batch.whole, member_id)
                 if not split and batch.first >= window.start:
-                    self._settle(batch, batch.first, batch.last, batch.whole, asked.types[0], changes)
+                    self._settle(batch.first, batch.last, batch.whole, asked.types[0], changes)
                     continue
                 batch.offsets()
             for offset, delivery in batch.between(max(asked.first, window.start), asked.last):
                 _check_owner(delivery, member_id)
                 kind = asked.types[offset - asked.first] if len(asked.types) > 1 else asked.types[0]
-                self._settle(batch, offset, offset, delivery, kind, changes)
+                self._settle(offset, offset, delivery, kind, changes)
 
-    def _settle(
-        self, batch: InFlight, first: int, last: int, delivery: Delivery, kind: int, changes: "_Changes"
-    ) -> None:
+    def _settle(self, first: int, last: int, delivery: Delivery, kind: int, changes: "_Changes") -> None:
         """Do what one type of acknowledgement means."""
         if kind == RENEW:
             limits = self._limits()

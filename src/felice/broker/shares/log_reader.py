@@ -41,7 +41,7 @@ class Stretch(NamedTuple):
 def read_from(
     partition: Partition, offset: int, upto: int, max_bytes: int, *, at_least_one: bool, committed: bool
 ) -> Stretch:
-    """Read the batches from `offset` on, which lies in the log or at its end, as far as they begin before `upto`."""
+    """Read the batches from `offset` on, which is not before the log's start, as far as they begin before `upto`."""
     until = min(_end(partition, committed), upto)
     batches: list[tuple[BatchHeader, memoryview]] = []
     start = offset

@@ -84,7 +84,7 @@ class ShareReader:
         for place in readable:
             partition, handout = self._open[place]
             offset = handout.window.next_offset
-            if not _is_there(partition, offset):
+            if offset < partition.log.start_offset:
                 return True
             size += bytes_from(partition, offset, share, committed=self._committed)
         return size >= self._min_bytes
@@ -117,7 +117,7 @@ class ShareReader:
             partition, handout = self._open[place]
             offset = handout.window.next_offset
             most = min(self._max_bytes // len(readable), room)
-            if not _is_there(partition, offset):
+            if offset < partition.log.start_offset:
                 # Records were deleted before they were delivered; the next request reads behind them.
                 handout.window.log_starts_at(partition.log.start_offset)
                 continue
@@ -145,11 +145,6 @@ class ShareReader:
                 for first, last, deliveries in acquired
             ]
         return sum(each.last - each.first + 1 for each in acquired)
-
-
-def _is_there(partition: Partition, offset: int) -> bool:
-    """Tell whether an offset lies in the log, or at its end."""
-    return partition.log.start_offset <= offset <= partition.log.end_offset
 
 
 def _rotated(places: list[Place], epoch: int) -> list[Place]:

@@ -1,5 +1,5 @@
-"""The part of a partition that is in flight in a share group: from the first offset that may yet be delivered to the
-last one that was (KIP-932).
+"""The part of a partition that is in flight in a share group (KIP-932): from the first offset that may yet be delivered
+to the last one that was.
 """
 
 from bisect import bisect_left, bisect_right
@@ -108,24 +108,23 @@ class Window:
         if upto <= hole.last:
             self.add_hole(upto, hole.last)
 
-    def advance(self) -> bool:
-        """Move the start behind what is over, and tell whether that was something."""
+    def advance(self) -> None:
+        """Move the start behind what is over."""
         floor = self.floor(self.start)
         if floor is None or not floor.first <= self.start <= floor.last or not floor.at(self.start).state.is_final:
-            return False
+            return
         over = self._over()
         if over is None:
-            return False
+            return
         if over == self.batches[-1].last:
             self.start = self.end = over + 1
             self.batches.clear()
             self.complete = 0
-            return True
+            return
         self.complete -= sum(batch.final_between(self.start, over) for batch in self.beginning_in(0, over))
         while self.batches[0].last <= over:
             self.batches.pop(0)
         self.start = max(self.start, over + 1, self.batches[0].first)
-        return True
 
     def _over(self) -> int | None:
         """Return the last offset up to which all is over."""
