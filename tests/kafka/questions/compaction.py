@@ -282,7 +282,7 @@ def compaction_behind_deleted_records(asker: Asker) -> Any:
         asked = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=5)
         topics = [DeleteRecordsRequest.DeleteRecordsTopic(name=name, partitions=[asked])]
         answer = comparable(asker.ask(DeleteRecordsRequest(topics=topics, timeout_ms=5000), 2))
-        alter(asker, TOPIC, name, ("cleanup.policy", SET, "compact"))
         before = left(asker, name, 5)
+        alter(asker, TOPIC, name, ("cleanup.policy", SET, "compact"))
         eventually(lambda: left(asker, name, 5) != before)
         return [answer, left(asker, name, 5), list_offsets(asker, name, -1, -2, 0, version=7)]
