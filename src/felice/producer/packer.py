@@ -50,7 +50,11 @@ class Packer:
             self._pool = ThreadPoolExecutor(THREADS, "felice-compress")
         try:
             work = self._loop.run_in_executor(self._pool, _compress, batch.builder, options)
-        except RuntimeError:  # The interpreter is ending, and Python's pools take no more work.
+        except RuntimeError:
+            # The interpreter is ending, or no thread can be started: then the pool has queued the work all the same, and
+            # would do it once the memory is another batch's.
+            self.close()
+            self._pool = None
             return self._pack_here(lane, batch)
         lane.preparing = True
 

@@ -12,7 +12,7 @@ import pytest
 from accumulators import make, put, written
 from felice.errors import FeliceError
 from felice.producer.lane import Lane
-from felice.producer.packer import COMPRESS_HERE, Packer
+from felice.producer.packer import COMPRESS_HERE, Packer, _compress
 from felice.wire.records import read_header
 
 
@@ -116,3 +116,30 @@ async def test_when_threads_take_no_more_work_it_is_done_here(twin: ModuleType) 
     assert told.packer.ready(other_lane, other_batch)
     assert other_batch.payload is not None
     other.packer.close()
+
+
+async def test_without_a_thread_it_is_done_here_and_not_again_later(
+    twin: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system has no thread left for a while: what was queued in vain has been done when there is one again."""
+    packed: list[Any] = []
+
+    def compress(builder: Any, options: Any) -> Any:
+        packed.append(builder)
+        return _compress(builder, options)
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("felice.producer.packer._compress", compress)
+    told, lane, batch = head(twin, COMPRESS_HERE * 4)
+    builder = batch.builder
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        assert told.packer.ready(lane, batch)
+    _, next_lane, next_batch = head(twin, COMPRESS_HERE * 4)
+    next_builder = next_batch.builder
+    assert not told.packer.ready(next_lane, next_batch)
+    await asyncio.wait_for(told.woken.wait(), 10)
+    assert packed == [builder, next_builder]
+    told.packer.close()
