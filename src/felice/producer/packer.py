@@ -51,8 +51,8 @@ class Packer:
         try:
             work = self._loop.run_in_executor(self._pool, _compress, batch.builder, options)
         except RuntimeError:
-            # The interpreter is ending, or no thread can be started: then the pool has queued the work all the same, and
-            # would do it once the memory is another batch's.
+            # The interpreter is ending, or no thread can be started: then the pool has queued the work all the same
+            # and would do it once the memory is another batch's.
             self.close()
             self._pool = None
             return self._pack_here(lane, batch)
