@@ -9,6 +9,7 @@ from felice.wire.messages.incremental_alter_configs import IncrementalAlterConfi
 from felice.wire.messages.list_config_resources import ListConfigResourcesRequest
 from questions.asked import eventually, question
 from questions.configs import describe
+from questions.members import coordinated
 
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = range(4)
@@ -120,6 +121,17 @@ def change_a_topics_configs_in_all_versions(asker: Asker) -> Any:
     barrier(asker)
     answers.append(shown(asker, TOPIC, name, "retention.ms", "segment.bytes"))
     return answers
+
+
+@question
+def coordinators_topics(asker: Asker) -> Any:
+    """The topics in which coordinators keep what they know are configured by the broker's keys."""
+    coordinated(asker, asker.name())
+    asker.transactional_producer(asker.name())
+    return [
+        sorted(config for config in shown(asker, TOPIC, name) if config[3] == 1)
+        for name in ("__consumer_offsets", "__transaction_state")
+    ]
 
 
 @question
