@@ -2,6 +2,7 @@
 
 import pytest
 
+from felice.broker.coordination import Kind
 from felice.broker.refusal import Refused
 from felice.broker.shares.leaders import _seconds
 from felice.broker.shares.log_reader import bytes_from, read_from
@@ -106,6 +107,22 @@ def test_an_acknowledgement_that_cannot_be_kept_has_not_happened():
     assert {handout.window.batches[0].at(offset).owner for offset in range(4)} == {"one"}
     assert handout.window.complete == 0
     assert shared.written == []
+
+
+def test_what_cannot_be_written_down_is_said_again_later():
+    """While nobody coordinates, the member keeps its records, but only until its locks are over."""
+    shared = made(4)
+    shared.acquire()
+    [home] = shared.cluster.coordination.partitions(Kind.SHARE)
+    home.lead(-1)
+    assert refusal(shared, 0, 3, ACCEPT) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert refusal(shared, 0, 3, RELEASE) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    home.lead(1, {1})
+    shared.say(0, 1, ACCEPT)
+    assert shared.written == [(0, 1, 1, ACKNOWLEDGED)]
+    home.lead(-1)
+    shared.pass_time(30)
+    assert shared.acquire("two") == [(2, 3, 2)]
 
 
 def test_one_wrong_offset_undoes_all_of_an_acknowledgement():
