@@ -66,13 +66,15 @@ class Round:
         """Look at the partitions whose time has come."""
         self._timer = None
         now = self._last = self._clock.monotonic()
-        for partition in [partition for partition, due in self._due.items() if due <= now]:
-            del self._due[partition]
-            seconds = self._look(partition)
-            if seconds is not None:
-                self._due[partition] = now + seconds
-        if self._due:
-            self._arm(min(self._due.values()))
+        try:
+            for partition in [partition for partition, due in self._due.items() if due <= now]:
+                del self._due[partition]
+                seconds = self._look(partition)
+                if seconds is not None:
+                    self._due[partition] = now + seconds
+        finally:  # Where it fails with one partition, the others have their turn in the next round.
+            if self._due:
+                self._arm(min(self._due.values()))
 
 
 class Housekeeping:

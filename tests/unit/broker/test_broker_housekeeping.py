@@ -312,6 +312,18 @@ def test_a_clean_log_waits_for_nothing():
     assert waits(cluster) == []
 
 
+def test_what_fails_with_one_partition_leaves_the_others_their_turn(monkeypatch: pytest.MonkeyPatch):
+    cluster = virtual_cluster()
+    topic = cluster.create_topic(cluster.plan_topic("letters", 3, configs={"retention.ms": "1000"}))
+    for partition in topic.partitions:
+        write(cluster, partition, b"k")
+    monkeypatch.setattr(topic.partitions[0], "topic", None)
+    with pytest.raises(AssertionError):
+        cluster.clock.advance(CHECK)
+    cluster.clock.advance(CHECK)
+    assert [offsets(partition) for partition in topic.partitions] == [[0], [], []]
+
+
 def test_a_topic_that_is_deleted_is_forgotten():
     cluster = virtual_cluster()
     partition = created(cluster)
