@@ -243,7 +243,7 @@ def share_renewed(asker: Asker) -> Any:
     answers += [readers.fetch("one", said=[(0, 0, RENEW)], **none), readers.fetch("one", said=[(3, 4, RENEW)])]
     for field in ("max_bytes", "min_bytes", "max_records", "max_wait_ms"):
         answers.append(readers.fetch("one", said=[(0, 0, RENEW)], **{**none, field: 1}))
-    answers += [readers.fetch("one", **none), readers.fetch("one", **none, version=1)]
+    answers += [readers.fetch("one", **none), readers.fetch("one", **{**none, "is_renew_ack": False}, version=1)]
     answers += [readers.say("one", (1, 1, RENEW), is_renew_ack=True), readers.say("one", (0, 4, ACCEPT))]
     fixed = Readers(asker, 5, share_renew_acknowledge_enable="false")
     answers += [fixed.open("one"), fixed.say("one", (0, 4, RENEW), is_renew_ack=True)]
