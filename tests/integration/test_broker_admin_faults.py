@@ -10,16 +10,17 @@ from felice.broker import Broker
 from felice.broker.call import no_partitions
 from felice.broker.handlers import HANDLERS
 from felice.errors import ErrorCode
+from felice.wire.messages.alter_share_group_offsets import AlterShareGroupOffsetsRequest
 from felice.wire.messages.registry import API_NAMES, REQUESTS
 from felice.wire.schema import Struct
 
 ASKED = tuple(key for key in HANDLERS if key not in (17, 18, 36))
-OFFSET_DELETE = 47
-"""It says of a group that is not there that it is not, and nothing of topics."""
+GROUP_FIRST = (47, 91)
+"""Of a group that is not there these say that it is not, and nothing of topics."""
 BY_ID_ONLY = (78, 79, 83, 84, 85, 86, 87)
 """Share groups' APIs that know topics by their IDs, so a fault's topic must be there."""
 NAMING = tuple(
-    key for key in ASKED if HANDLERS[key].partitions is not no_partitions and key not in (OFFSET_DELETE, *BY_ID_ONLY)
+    key for key in ASKED if HANDLERS[key].partitions is not no_partitions and key not in (*GROUP_FIRST, *BY_ID_ONLY)
 )
 BY_NAME = {0: 12, 1: 12, 8: 9, 9: 9, 20: 5, 24: 3}
 """The last versions that name topics."""
@@ -83,3 +84,24 @@ def test_the_error_that_was_ordered_for_a_topic_comes(broker: Broker, key: int) 
     """Where a request names it."""
     assert answered(broker, key, topic="x") == {ErrorCode.KAFKA_STORAGE_ERROR}
     assert "x" not in broker.topics
+
+
+def test_an_error_for_a_topic_comes_where_a_share_groups_offsets_are_altered(broker: Broker) -> None:
+    """Whether the topic is there or not; and nothing is altered, but for the other topic."""
+    request = AlterShareGroupOffsetsRequest(
+        group_id="readers",
+        topics=[
+            AlterShareGroupOffsetsRequest.Topic(
+                topic_name=name,
+                partitions=[AlterShareGroupOffsetsRequest.Partition(partition_index=0, start_offset=0)],
+            )
+            for name in ("letters", "x")
+        ],
+    )
+    for aimed in ("letters", "x"):
+        fault = broker.faults.error(ErrorCode.KAFKA_STORAGE_ERROR, "AlterShareGroupOffsets", topic=aimed)
+        with fault, Asker(broker.bootstrap_servers, "faults") as asker:
+            answer = asker.ask(request, 0)
+        found = {topic.topic_name: topic.partitions[0].error_code for topic in answer.responses}
+        usual = {"letters": ErrorCode.NONE, "x": ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+        assert found == usual | {aimed: ErrorCode.KAFKA_STORAGE_ERROR}

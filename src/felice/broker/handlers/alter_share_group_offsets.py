@@ -63,7 +63,9 @@ def _topic(
     return Topic(
         topic_name=name,
         topic_id=NO_ID if known is None else known.id,
-        partitions=[_partition(index, left.get(name) or codes[name, index]) for index in indexes],
+        partitions=[
+            _partition(index, _ordered(call, name, index) or left.get(name) or codes[name, index]) for index in indexes
+        ],
     )
 
 
@@ -80,7 +82,7 @@ def _alter(call: Call, group_id: str, topics: Iterable[Asked]) -> dict[tuple[str
         starts[topic.id] = {}
         for part in asked.partitions:
             where = topic.name, part.partition_index
-            codes[where] = _check(call, *where)
+            codes[where] = _ordered(call, *where) or _check(call, *where)
             if not codes[where]:
                 starts[topic.id][part.partition_index] = part.start_offset
     for (topic_id, index), refused in alter(cluster.groups, group_id, starts).items():
@@ -88,12 +90,17 @@ def _alter(call: Call, group_id: str, topics: Iterable[Asked]) -> dict[tuple[str
     return codes
 
 
-def _check(call: Call, topic: str, index: int) -> ErrorCode:
-    """Tell what keeps a partition from being altered."""
+def _ordered(call: Call, topic: str, index: int) -> ErrorCode:
+    """Return the error that a fault orders for a partition."""
     try:
         call.check_faults(topic, index)
     except Refused as refused:
         return refused.code
+    return ErrorCode.NONE
+
+
+def _check(call: Call, topic: str, index: int) -> ErrorCode:
+    """Tell whether a partition is there."""
     exists = index < len(call.cluster.topics[topic].partitions)
     return ErrorCode.NONE if exists else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 

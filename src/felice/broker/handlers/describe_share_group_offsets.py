@@ -68,8 +68,7 @@ def _wanted(call: Call, asked: Asked) -> list[Topic]:
         if not _may_describe(call, name):
             kept.append(Topic(topic_name=name, partitions=[_no_partition(index, refusal) for index in indexes]))
         elif name not in call.cluster.topics:
-            unknown = [Partition(partition_index=index, start_offset=NOWHERE) for index in indexes]
-            missing.append(Topic(topic_name=name, partitions=unknown))
+            missing.append(Topic(topic_name=name, partitions=[_unknown(call, name, index) for index in indexes]))
         elif asked.group_id and indexes and min(indexes) >= 0:
             found.append(_topic(call, asked.group_id, name, sorted(set(indexes))))
         else:  # Kafka's coordinators refuse to ask each other that, and nobody expects it.
@@ -108,6 +107,15 @@ def _partition(call: Call, group_id: str, name: str, topic_id: bytes, index: int
     return Partition(
         partition_index=index, start_offset=progress.start_offset, leader_epoch=progress.leader_epoch, lag=lag
     )
+
+
+def _unknown(call: Call, name: str, index: int) -> Partition:
+    """Answer for a partition of a topic that is not there: nothing is read there."""
+    try:
+        call.check_faults(name, index)
+    except Refused as refused:
+        return _no_partition(index, refused.code)
+    return Partition(partition_index=index, start_offset=NOWHERE)
 
 
 def _no_partition(index: int, code: ErrorCode, start_offset: int = NOWHERE) -> Partition:

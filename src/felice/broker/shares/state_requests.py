@@ -21,7 +21,8 @@ def results(call: Call, request: Any, result: type[Any], act: Act, *, lenient: b
     A request without a group is answered with nothing, and unless the API is `lenient` also one with a topic without
     partitions. Who names a partition twice gets one answer, the last one; as in Kafka they come in order.
     """
-    if not request.group_id or not (lenient or all(topic.partitions for topic in request.topics)):
+    complete = request.group_id and (lenient or all(topic.partitions for topic in request.topics))
+    if not complete and not call.error():
         return []
     answers: dict[bytes, dict[int, Any]] = {}
     for topic in request.topics:
@@ -39,9 +40,10 @@ def results(call: Call, request: Any, result: type[Any], act: Act, *, lenient: b
 def _done(call: Call, key: SharePartition, asked: Any, act: Act) -> dict[str, Any]:
     """Do what is asked of one partition, if this node coordinates it."""
     try:
-        call.authorize(Operation.CLUSTER_ACTION, Resource.CLUSTER)
+        call.check_faults(None)
         for topic, partition in _names(call, key.topic_id, key.partition):
             call.check_faults(topic, partition)
+        call.authorize(Operation.CLUSTER_ACTION, Resource.CLUSTER)
         call.check_coordinator(Kind.SHARE, key.coordinator_key)
         return act(key, asked)
     except Refused as refused:
