@@ -66,8 +66,8 @@ def describe_the_quorum(asker: Asker) -> Any:
     return answers + [comparable(answer) for answer in strange]
 
 
-NOT_HERE = ("share.version", "streams.version")
-"""The embedded broker has no share groups and no streams groups."""
+NOT_HERE = "streams.version"
+"""The embedded broker has no streams groups."""
 
 
 @question
@@ -87,8 +87,8 @@ def features(asker: Asker) -> Any:
         return comparable(asker.ask(UpdateFeaturesRequest(feature_updates=asked, validate_only=check), version))
 
     return [
-        [feature for feature in known if feature[0] not in NOT_HERE],
-        [feature for feature in agreed if feature[0] not in NOT_HERE],
+        [feature for feature in known if feature[0] != NOT_HERE],
+        [feature for feature in agreed if feature[0] != NOT_HERE],
         *(
             update(change, version=version)
             for version in (1, 2)

@@ -16,6 +16,7 @@ from felice.wire.messages.describe_quorum import DescribeQuorumRequest, Describe
 __all__ = ["HANDLER"]
 
 TOPIC: Final = "__cluster_metadata"
+THE_ONE: Final = [(TOPIC, [0])]
 LEADER_EPOCH: Final = 1
 NODES_FROM: Final = 2
 
@@ -32,7 +33,7 @@ def _handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumRespons
     if not asked:
         return DescribeQuorumResponse(error_message="")
     refusals = {named: code for named in _partitions(call, request) if (code := _refusal(call, named, asked))}
-    if refusals:
+    if refusals or asked != THE_ONE:
         return DescribeQuorumResponse(
             error_message="",
             topics=[
@@ -59,7 +60,7 @@ def _refusal(call: Call, named: tuple[str, int], asked: list[tuple[str, list[int
         call.check_faults(*named)
     except Refused as refused:
         return refused.code
-    return ErrorCode.NONE if asked == [(TOPIC, [0])] else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    return ErrorCode.NONE if asked == THE_ONE else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
 def _refused(index: int, code: ErrorCode) -> PartitionData:
