@@ -249,7 +249,12 @@ SCENARIOS = (
         "the same suite with groups of the consumer protocol (KIP-848)",
         variables={"TEST_CONSUMER_GROUP_PROTOCOL": "consumer"},
     ),
-    Scenario("librdkafka-share", "the same suite's cases of share groups (KIP-932)", share=True),
+    Scenario(
+        "librdkafka-share",
+        "the same suite's cases of share groups (KIP-932)",
+        settings={"group.share.min.record.lock.duration.ms": "1000"},  # a case sets locks of three seconds
+        share=True,
+    ),
 )
 
 
