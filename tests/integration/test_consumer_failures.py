@@ -195,7 +195,7 @@ def delete_before(broker: Broker, offset: int) -> None:
 
 @pytest.mark.parametrize("policy", ["earliest", "latest"])
 def test_7_a_deleted_position_follows_the_policy_and_is_told_with_the_numbers(broker: Broker, policy: Any) -> None:
-    """Row 7 and line 22."""
+    """Row 7."""
     write(broker, 100)
     delete_before(broker, 60)
     heard = Heard()
@@ -215,7 +215,7 @@ def test_7_a_deleted_position_follows_the_policy_and_is_told_with_the_numbers(br
 
 
 def test_7_without_a_policy_a_deleted_position_is_an_error_with_the_numbers(broker: Broker) -> None:
-    """Row 7 and line 22: typed, once; the position has not moved; a seek sets the partition going again."""
+    """Row 7: typed, once; the position has not moved; a seek sets the partition going again."""
     write(broker, 100)
     delete_before(broker, 60)
     heard = Heard()
@@ -263,7 +263,7 @@ def test_7_what_was_fetched_before_the_position_was_lost_is_read_first(broker: B
 
 
 def test_5_a_topic_deleted_and_created_anew_is_a_new_topic(broker: Broker) -> None:
-    """Row 5 and line 22: known by its ID, even where the old position would fit; the policy says what becomes of it."""
+    """Row 5: known by its ID, even where the old position would fit; the policy says what becomes of it."""
     write(broker, 20)
     for policy, expected in (("earliest", list(range(100, 140))), ("latest", [])):
         heard = Heard()
@@ -291,7 +291,7 @@ def test_5_a_topic_deleted_and_created_anew_is_a_new_topic(broker: Broker) -> No
 
 
 def test_5_without_a_policy_a_recreated_topic_is_an_error(broker: Broker) -> None:
-    """Row 5 and line 22."""
+    """Row 5."""
     write(broker, 20)
     with Consumer[Any, Any](broker.bootstrap_servers, "letters", offset_reset="error", **FAST) as reading:
         read(reading, 20)

@@ -62,7 +62,7 @@ def partitions(core: Core[Any, Any]) -> list[Partition]:
 
 @pytest.mark.parametrize("limit", [65536, 1 << 20, 4 << 20])
 def test_47_a_hundred_partitions_and_a_stopped_reader_stay_inside_the_budget(broker: Broker, limit: int) -> None:
-    """Row 47 and line 21: what is held and what is under way never pass the limit, and every byte comes in the end."""
+    """Row 47: what is held and what is under way never pass the limit, and every byte comes in the end."""
     fill(broker, "many", 100, 8)  # 13 MB
     fetch_bytes = min(limit, 1 << 20)
     most = 0
@@ -146,7 +146,7 @@ def test_47_so_do_those_that_are_paused_in_the_middle_of_a_batch(broker: Broker,
 
 
 def test_28_memory_stays_flat_over_many_times_the_buffer(broker: Broker) -> None:
-    """Line 28, in small: reading 65 MB in lists through a buffer of 4 MB leaves nothing behind."""
+    """Reading 65 MB in lists through a buffer of 4 MB leaves nothing behind."""
     fill(broker, "letters", 4, 1000)
     options: dict[str, Any] = {"buffer_bytes": 4 << 20, "fetch_bytes": 1 << 20}
     with Consumer[Any, bytes](broker.bootstrap_servers, "letters", **options) as reading:
@@ -171,7 +171,7 @@ def wait_for_long_poll(broker: Broker, core: Core[Any, Any]) -> None:
 
 @pytest.mark.parametrize("what", ["resume", "seek", "low water"])
 def test_13_a_partition_that_is_wanted_does_not_wait_behind_a_long_poll(broker: Broker, what: str) -> None:
-    """Line 13: fetched within 20 ms while another one idles in a 500 ms long poll."""
+    """Fetched within 20 ms while another one idles in a 500 ms long poll."""
     fill(broker, "letters", 1, 4)
     took = []
     with Consumer[Any, bytes](

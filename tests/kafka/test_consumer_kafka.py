@@ -80,7 +80,7 @@ def write_transactions(kafka: KafkaCluster, topic: str, seed: int) -> list[str]:
 def test_21_committed_transactions_are_seen_and_aborted_ones_are_not(
     kafka: KafkaCluster, topic: MakeTopic, seed: int
 ) -> None:
-    """Line 21: read_committed is the default, and right on what another client wrote in transactions."""
+    """Reading read_committed is the default, and right on what another client wrote in transactions."""
     name = topic(partitions=2)
     visible = write_transactions(kafka, name, seed)
     with Consumer[Any, bytes](kafka.bootstrap_servers, name, **FAST) as reading:
@@ -152,7 +152,7 @@ def recreate(kafka: KafkaCluster, name: str) -> None:
 
 @pytest.mark.parametrize("policy", ["error", "earliest"])
 def test_5_a_topic_deleted_and_created_anew_is_a_new_topic(kafka: KafkaCluster, topic: MakeTopic, policy: Any) -> None:
-    """Row 5 and line 22: known by its ID, with an old position that would fit into the new log."""
+    """Row 5: known by its ID, with an old position that would fit into the new log."""
     name = topic(partitions=1)
     producer = writer(kafka)
     for n in range(10):
@@ -178,7 +178,7 @@ def test_5_a_topic_deleted_and_created_anew_is_a_new_topic(kafka: KafkaCluster, 
 
 
 def test_7_deleted_records_are_told_with_the_numbers(kafka: KafkaCluster, topic: MakeTopic) -> None:
-    """Row 7 and line 22."""
+    """Row 7."""
     name = topic(partitions=1)
     producer = writer(kafka)
     for n in range(100):

@@ -66,7 +66,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("given", "named"), WRONG, ids=lambda given: str(given)[:40])
 def test_a_wrong_address_is_named(given: Any, named: str) -> None:
-    """Line 13: it fails in the constructor, the error says which one and how to write it."""
+    """It fails in the constructor, the error says which one and how to write it."""
     with pytest.raises(ConfigError, match=named) as raised:
         parse_addresses(given)
     assert "host:port" in raised.value.hint
