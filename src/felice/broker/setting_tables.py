@@ -1,9 +1,9 @@
 """The configuration keys of topics and brokers: Kafka 4.3's names, types, defaults and limits.
 
 All of a topic's keys are taken, checked, kept and described. Those that act here are `cleanup.policy`,
-`compression.*`, `delete.retention.ms`, `max.message.bytes`, `message.timestamp.*`, `min.cleanable.dirty.ratio`, those of
-`*.compaction.lag.ms`, `min.insync.replicas`, `retention.*`, `segment.bytes` and `segment.ms`. The broker's keys stand in
-`broker_keys`; here is what those do that act.
+`compression.*`, `delete.retention.ms`, `max.message.bytes`, `message.timestamp.*`, `min.cleanable.dirty.ratio`,
+`*.compaction.lag.ms`, `min.insync.replicas`, `retention.*`, `segment.bytes` and `segment.ms`. The broker's keys stand
+in `broker_keys`; here is what those do that act.
 """
 
 from collections.abc import Mapping
