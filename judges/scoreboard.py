@@ -80,12 +80,8 @@ class Scoreboard:
         self.causes: Causes = tomllib.loads(CAUSES.read_text())
 
     def cause(self, row: Row, case: str) -> str:
-        """Give the cause that the table names for a case, by its name or by the beginning of it, ended with `*`."""
-        table = self.causes.get(row.suite.name, {})
-        for name, cause in table.items():
-            if case == name or (name.endswith("*") and case.startswith(name[:-1])):
-                return cause
-        return UNEXPLAINED
+        """Give the cause that the table names for a case."""
+        return self.causes.get(row.suite.name, {}).get(case, UNEXPLAINED)
 
     def unexplained(self) -> list[tuple[Row, Outcome]]:
         """Give the misses of ours that the table of causes does not name."""
@@ -95,11 +91,9 @@ class Scoreboard:
         """Give the causes, as suite and case, that nothing is the matter with any more."""
         for row in self.rows:
             amiss = {outcome.case for outcome in (*row.misses, *row.kafkas_own)}
-            for name in self.causes.get(row.suite.name, {}):
-                stem = name.removesuffix("*")
-                still = any(case == name or (stem != name and case.startswith(stem)) for case in amiss)
-                if row.felice.outcomes and not still:
-                    yield row.suite.name, name
+            for case in self.causes.get(row.suite.name, {}):
+                if row.felice.outcomes and case not in amiss:
+                    yield row.suite.name, case
 
     def show(self, console: Console) -> None:
         """Print the table and the misses."""
