@@ -36,7 +36,7 @@ from felice.errors import (
 from felice.types import TopicPartition
 from felice.wire.records import BatchBuilder
 from plain_produce import produce
-from wire_batches import batch
+from wire_batches import BASE_TIME, batch
 
 HOUR = 3_600_000
 NOW = 1_700_000_000_000
@@ -539,6 +539,34 @@ def test_an_interruption_at_any_instruction_loses_and_repeats_nothing(broker: Br
             if not interruption.raised:
                 break
         assert 100 < nth < 9_900
+
+
+class InterruptedOpening(Interruption):
+    """Raises at the n-th instruction of what begins with a chunk."""
+
+    def concerns(self, frame: Any) -> bool:
+        return super().concerns(frame) and frame.f_code.co_name == "_open"
+
+
+def test_an_interruption_before_the_first_message_does_not_forget_where_reading_begins(broker: Broker) -> None:
+    """Where it begins was looked up: by a time, and not at the beginning of the log."""
+    produce(broker, "cards", [(0, batch(0, [b"x"] * 10))])
+    with consumer(broker, "cards") as reading:
+        for nth in range(1000):
+            reading.seek(("cards", 0), Timestamp(BASE_TIME + 5))
+            interruption = InterruptedOpening(nth)
+            sys.settrace(interruption)
+            try:
+                found = reading.poll(5)
+            except InterruptedPollError:
+                sys.settrace(None)
+                found = reading.poll(5)
+            finally:
+                sys.settrace(None)
+            assert found.offsets() == [5, 6, 7, 8, 9], nth
+            if not interruption.raised:
+                break
+        assert 50 < nth < 999
 
 
 @pytest.mark.parametrize("how", ["poll", "iterate"])

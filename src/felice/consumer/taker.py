@@ -193,6 +193,8 @@ class Taker(Places[K, V], Generic[K, V]):
                 chunk = chunks[0]
                 if size and chunk.data is None:
                     break
+                if shelf.position < 0:
+                    shelf.position = shelf.offset  # It was looked up before anything was fetched.
                 # First noted, then taken: whatever comes in between, its memory is given back.
                 shelf.held.append(chunk)
                 if chunks.popleft() is not chunk:
@@ -207,12 +209,11 @@ class Taker(Places[K, V], Generic[K, V]):
                 return False
             if chunk.jump >= 0:
                 shelf.reader = None
-                shelf.jumped += 1
                 shelf.offset = shelf.position = chunk.jump
+                shelf.jumped += 1
                 self._give_back(partition, shelf)
                 return True
             if shelf.reader is None:
-                shelf.position = shelf.offset
                 shelf.reader = self._reader(partition, shelf)
             expected = following if size else shelf.position
             if chunk.offset != expected:
