@@ -4,21 +4,18 @@ Offsets only grow, and are never given twice. Where compaction has taken records
 reading goes on with what is next.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from felice.broker.block import Block
-from felice.broker.segment import Segment
-from felice.wire.records import read_records
+from felice.broker.segment import Segment, Stamped
 from felice.wire.schema.message import Buffer
 
-__all__ = ["PartitionLog", "Stamped"]
+__all__ = ["PartitionLog"]
 
 _base_offset = attrgetter("base_offset")
-
-Stamped = tuple[int, int]
-"""An offset and a timestamp in milliseconds."""
+_peak = attrgetter("peak")
 
 
 class PartitionLog:
@@ -102,32 +99,23 @@ class PartitionLog:
 
     def batches(self) -> Iterator[memoryview]:
         """Give every batch that ends behind the start of the log."""
-        for block in self._blocks():
-            for number in range(block.number_of(self.start_offset), len(block.offsets)):
-                yield block.batch(number)
+        for segment in self.segments:
+            for block in segment.blocks:
+                for number in range(block.number_of(self.start_offset), len(block.offsets)):
+                    yield block.batch(number)
 
     def first_since(self, timestamp: int) -> Stamped | None:
-        """Return the first record stamped `timestamp` or later."""
-        for block in self._blocks():
-            if block.peaks[-1] < timestamp:
-                continue
-            # What reaches across the log's start may have its late records before it, and a batch that compaction has
-            # emptied keeps its timestamp: then look further.
-            for number in range(bisect_left(block.peaks, timestamp), len(block.offsets)):
-                for record in read_records(block.batch(number), check_crc=False):
-                    if record.timestamp_ms >= timestamp and record.offset >= self.start_offset:
-                        return record.offset, record.timestamp_ms
-        return None
+        """Return the first record stamped `timestamp` or later in the first segment with such a timestamp.
+
+        Kafka looks no further either. There may be none: a batch that compaction has emptied keeps its timestamp.
+        """
+        found = next((segment for segment in self.segments if segment.largest_timestamp >= timestamp), None)
+        return None if found is None else found.first_since(timestamp, self.start_offset)
 
     def latest_stamped(self) -> Stamped | None:
         """Return the first of the records with the largest timestamp, which is -1 where none has any."""
-        peak = max((block.peaks[-1] for block in self._blocks()), default=None)
-        return None if peak is None else self.first_since(peak)
-
-    def _blocks(self) -> Iterator[Block]:
-        """Give all blocks."""
-        for segment in self.segments:
-            yield from segment.blocks
+        found = max(self.segments, key=_peak, default=None)
+        return None if found is None else found.first_since(found.peak, self.start_offset)
 
     def _find(self, offset: int) -> tuple[Block, int] | None:
         """Return the block with the first batch that ends behind `offset`, and the batch's number there."""

@@ -3,18 +3,21 @@
 Here its batches lie in blocks of memory, one after the other.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 from felice.broker.block import FIRST_BLOCK, LARGEST_BLOCK, Block
 from felice.broker.setting import Settings
-from felice.wire.records import read_header
+from felice.wire.records import read_header, read_records
 from felice.wire.schema.message import Buffer
 
-__all__ = ["NO_TIMESTAMP", "Segment", "longest_ms"]
+__all__ = ["NO_TIMESTAMP", "Segment", "Stamped", "longest_ms"]
 
 NO_TIMESTAMP = -1
+
+Stamped = tuple[int, int]
+"""An offset and a timestamp in milliseconds."""
 
 _base_offset = attrgetter("base_offset")
 
@@ -59,10 +62,15 @@ class Segment:
         return self.blocks[0].peaks[0] if self.blocks else NO_TIMESTAMP
 
     @property
+    def peak(self) -> int:
+        """The largest timestamp of all its batches, or -1."""
+        return max((block.peaks[-1] for block in self.blocks), default=NO_TIMESTAMP)
+
+    @property
     def largest_timestamp(self) -> int:
-        """The largest timestamp of all its batches; where there is none, the time when it was written last."""
-        largest = max((block.peaks[-1] for block in self.blocks), default=NO_TIMESTAMP)
-        return largest if largest >= 0 else self.modified_ms
+        """The same; but where there is none, the time when it was written last."""
+        peak = self.peak
+        return peak if peak >= 0 else self.modified_ms
 
     def is_done(self, size: int, timestamp: int, now: int, settings: Settings) -> bool:
         """Tell whether a batch of so many bytes, with this largest timestamp, begins another segment."""
@@ -98,6 +106,15 @@ class Segment:
             if number < len(block.offsets):
                 return block, number
             place += 1
+        return None
+
+    def first_since(self, timestamp: int, start: int) -> Stamped | None:
+        """Return the first record stamped `timestamp` or later that does not lie before the offset `start`."""
+        for block in self.blocks:
+            for number in range(bisect_left(block.peaks, timestamp), len(block.offsets)):
+                for record in read_records(block.batch(number), check_crc=False):
+                    if record.timestamp_ms >= timestamp and record.offset >= start:
+                        return record.offset, record.timestamp_ms
         return None
 
     def batches(self) -> Iterator[memoryview]:
