@@ -231,3 +231,33 @@ def test_faults_strike_share_fetches(broker: Broker, asker: Asker, join: Join) -
     broker.faults.error(ErrorCode.KAFKA_STORAGE_ERROR, "ShareAcknowledge", topic="t", times=1)
     assert one.say(0, 1, ACCEPT) == ErrorCode.KAFKA_STORAGE_ERROR
     assert one.say(0, 1, ACCEPT) == 0
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_who_speaks_to_the_last_leader_changes_nothing_at_the_next(
+    make_broker: Callable[..., Broker], leaves: bool
+) -> None:
+    """Whoever has records there keeps them, whether a member of the node before acknowledges or hangs up."""
+    broker = make_broker(nodes=2, topics={"t": 1})
+    topic_id, addresses = broker.topic_id("t"), broker.bootstrap_servers.split(",")
+    old = broker.leader("t", 0)
+    new = 3 - old
+    with Asker(addresses[old - 1], "asker") as asker:
+        begin_share(broker, "t")
+        write(asker, 4)
+    with (
+        ShareMember(addresses[old - 1], topic_id, "one") as one,
+        ShareMember(addresses[new - 1], topic_id, "two") as two,
+        ShareMember(addresses[new - 1], topic_id, "three") as three,
+    ):
+        one.fetch(wait=PATIENT)
+        broker.move_leader("t", 0, new)
+        assert two.fetch(wait=PATIENT) == [0, (0, 0, [(0, 3, 1)])]
+        if leaves:
+            one.asker.hang_up()
+            broker.wait_until(lambda: not len(broker._cluster.share_leaders.sessions(broker._cluster.nodes[old])))
+        else:
+            assert one.say(0, 3, ACCEPT) == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        assert three.fetch(wait=1) == [0, (0, 0, [])]
+        assert three.fetch(wait=1) == [0]
+        assert two.say(0, 3, ACCEPT) == 0

@@ -98,7 +98,8 @@ def acknowledge(call: Call, request: MemberRequest, group_id: str, member_id: st
                 key = _checked(call, request, group_id, place, said)
                 if said:
                     silent = False
-                    _acknowledge(call, key, member_id, said)
+                    batches = [Acknowledged(one.first_offset, one.last_offset, one.acknowledge_types) for one in said]
+                    call.cluster.share_leaders.acknowledge(call.node, key, member_id, batches)
                 verdicts[place] = None
             except Refused as refused:
                 verdicts[place] = refused
@@ -113,17 +114,6 @@ def _checked(call: Call, request: MemberRequest, group_id: str, place: Place, sa
     _check(said, can_renew=call.version >= RENEWS_IN, renews=request.is_renew_ack)
     known_partition(call, topic.name, place[1])
     return SharePartition(group_id, *place)
-
-
-def _acknowledge(call: Call, key: SharePartition, member_id: str, said: Sequence[Batch]) -> None:
-    """Do what a member says of one partition's records."""
-    leaders = call.cluster.share_leaders
-    batches = [Acknowledged(batch.first_offset, batch.last_offset, batch.acknowledge_types) for batch in said]
-    try:
-        leaders.find(call.node, key).acknowledge(member_id, batches)
-    except Refused as refused:
-        leaders.fence(key, refused.code)
-        raise
 
 
 def _check(said: Iterable[Batch], *, can_renew: bool, renews: bool) -> None:

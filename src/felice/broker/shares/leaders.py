@@ -2,8 +2,8 @@
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from felice.broker.node import Node
 from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
 from felice.broker.setting import Settings
-from felice.broker.shares.handout import Handout, Limits
+from felice.broker.shares.handout import Acknowledged, Handout, Limits
 from felice.broker.shares.sessions import ShareSession, ShareSessions
 from felice.broker.shares.share_partition import SharePartition
 from felice.broker.shares.state_batch import StateBatch
@@ -96,10 +96,21 @@ class ShareLeaders:
         if self._opening:
             soon(partial(self._open_next, soon))
 
-    def fence(self, key: SharePartition, code: ErrorCode) -> None:
-        """Let go of a partition where a code says that its state is not what was thought."""
-        if code in FENCED:
-            self.drop(key)
+    def acknowledge(self, node: Node, key: SharePartition, member_id: str, batches: Iterable[Acknowledged]) -> None:
+        """Do what a member says to a node; refuse with UNKNOWN_TOPIC_OR_PARTITION where it does not hand that out."""
+        handout = self.find(node, key)
+        with self._fencing(key):
+            handout.acknowledge(member_id, batches)
+
+    @contextmanager
+    def _fencing(self, key: SharePartition) -> Iterator[None]:
+        """Let go of a partition where it is refused because its state is not what its leader thinks."""
+        try:
+            yield
+        except Refused as refused:
+            if refused.code in FENCED:
+                self.drop(key)
+            raise
 
     def drop(self, key: SharePartition) -> None:
         """Let go of a partition; the next one who wants records of it has its state read anew."""
@@ -172,10 +183,10 @@ class ShareLeaders:
         sessions.close(session)
         for topic_id, index in session.partitions:
             key = SharePartition(session.group_id, topic_id, index)
-            try:
-                self.find(node, key).release(session.member_id)
-            except Refused as refused:
-                self.fence(key, refused.code)
+            with suppress(Refused):
+                handout = self.find(node, key)
+                with self._fencing(key):
+                    handout.release(session.member_id)
 
     def connection_closed(self, node: Node, session: ShareSession) -> None:
         """Close a session whose connection has ended, and let go of its group's partitions if it was the last one."""
