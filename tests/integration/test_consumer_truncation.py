@@ -379,6 +379,20 @@ def test_a_leader_that_does_not_say_holds_up_its_own_partitions_only(seed: int) 
         assert not reading.poll(0.02)
 
 
+def test_a_leader_that_does_not_tell_where_to_begin_holds_up_its_own_partitions_only(seed: int) -> None:
+    """Also where the partitions were named, and asked for before anybody knew who leads them."""
+    with Broker(topics={"letters": 3}, nodes=3, seed=seed) as broker, Producer(broker.bootstrap_servers) as producer:
+        for index in range(3):
+            broker.move_leader("letters", index, index + 1)
+            producer.send_and_wait("letters", b"%d" % index, partition=index)
+        named = [("letters", index) for index in range(3)]
+        with Consumer[Any, Any](broker.bootstrap_servers, partitions=named, **FAST) as reading:
+            with broker.faults.hold("ListOffsets", node=3, times=None) as fault:
+                fault.wait()
+                assert sorted(read(reading, 2)) == ["0", "1"]
+            assert read(reading, 1) == "2"
+
+
 # -- answers that do not come, or say no ------------------------------------------------------------------------------
 
 FAULTS: dict[str, Callable[[Broker], Any]] = {

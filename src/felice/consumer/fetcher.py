@@ -83,7 +83,7 @@ class Fetcher:
             engine.loop,
             pantry=self,
             spawn=self.spawn,
-            find_cut=self.finder.find_cut,
+            ask_leader=self.finder.ask_leader,
         )
         self._arrivals = Arrivals(
             cluster,

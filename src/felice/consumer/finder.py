@@ -95,10 +95,15 @@ class Finder:
         """Find where a partition begins that is to begin at an end or a time."""
         self._ask(Question(Kind.START, partition, shelf))
 
-    def find_cut(self, partition: Partition) -> None:
-        """Find whether what was read of a partition is in its leader's log."""
+    def ask_leader(self, partition: Partition) -> None:
+        """Ask another leader what is being asked; where that is nothing, whether its log has what was read."""
         shelf, known = partition.adopted, self._open.get(partition.tp)
-        if shelf is not None and (known is None or known.shelf is not shelf or known.kind is Kind.CUT):
+        if shelf is None:
+            return
+        if known is not None and known.shelf is shelf and known.kind is not Kind.CUT:
+            # Another object: what the leader before may still answer is not waited for, for it may be frozen.
+            self._ask(known._replace())
+        elif partition.trail.latest >= 0:
             self._ask(Question(Kind.CUT, partition, shelf))
 
     def find_reset(self, partition: Partition, *, recreated: bool = False) -> None:

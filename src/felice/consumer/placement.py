@@ -32,11 +32,11 @@ class Placement:
         *,
         pantry: Pantry,
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
-        find_cut: Callable[[Partition], object],
+        ask_leader: Callable[[Partition], object],
     ) -> None:
         """Take what it works with: sources are made for a pantry, and `spawn(coroutine, name)` runs their tasks.
 
-        `find_cut(partition)` finds out whether the leader's log has what was read.
+        `ask_leader(partition)` finds out whether the leader's log has what was read.
         """
         self._cluster = cluster
         self._config = config
@@ -45,7 +45,7 @@ class Placement:
         self._loop = loop
         self._pantry = pantry
         self._spawn = spawn
-        self._find_cut = find_cut
+        self._ask_leader = ask_leader
         self.sources: dict[int, Source] = {}
         """By the brokers' IDs."""
 
@@ -106,13 +106,14 @@ class Placement:
     def doubt(self, partition: Partition) -> None:
         """Fetch nothing more of a partition until its leader's log is known to have what was read (KIP-320).
 
-        There is nothing to ask for where no epoch is known: after a seek, or before the first record.
+        There is nothing to compare where no epoch is known: after a seek, or before the first record. But where reading
+        begins may be under way to the leader before.
         """
         partition.flight = None  # What is under way may be of the leader before.
         partition.replica = -1  # So was this one's choice.
         if partition.trail.latest >= 0:
             partition.looking = True
-            self._find_cut(partition)
+        self._ask_leader(partition)
 
     def leave_replica(self, partition: Partition) -> None:
         """Go back to the leader, which will name a replica again where it sees fit."""
