@@ -242,6 +242,26 @@ def test_a_group_is_read_anew_where_its_log_lost_records() -> None:
     assert crew.group.is_empty
 
 
+def test_a_topic_that_was_deleted_stays_forgotten_where_the_log_lost_that() -> None:
+    """Members get the partitions of the next topic with its name, epochs rise no more then, and the group can go."""
+    crew = Crew()
+    crew.join("a")
+    crew.beat("a")
+    crew.cluster.shrink_isr(crew.home, next(node for node in crew.home.replicas if node != crew.home.leader))
+    crew.cluster.delete_topic(crew.topic)
+    crew.cluster.node_stopped(crew.cluster.nodes[crew.home.leader])
+    crew.cluster.elect(crew.home, unclean=True)
+    assert crew.group.initialized == {}
+    crew.topic = crew.cluster.create_topic(crew.cluster.plan_topic(TOPIC, 3))
+    crew.beat("a", "a", "a")
+    assert crew.has["a"] == [0, 1, 2]
+    epoch = crew.group.epoch
+    crew.beat("a")
+    assert crew.group.epoch == epoch
+    crew.leave("a")
+    crew.cluster.groups.delete(crew.group)
+
+
 def test_a_group_whose_records_were_all_lost_is_none() -> None:
     """Its members are strangers to the coordinator."""
     crew = Crew()

@@ -74,15 +74,19 @@ def read_share_group(
 
 
 def _take_partitions(group: ShareGroup, value: ShareGroupStatePartitionMetadataValue) -> None:
-    """Take in the partitions whose state is kept; what was being asked for counts as asked for now."""
-    now = group.clock.time_ms()
+    """Take in the partitions whose state is kept; what was being asked for counts as asked for now.
+
+    Topics that are not there are left out: a log that has lost records may not tell that they were deleted.
+    """
+    now, topics = group.clock.time_ms(), group.cluster.topics_by_id
     for listed, known in (
         (value.initializing_topics, group.partitions.initializing),
         (value.initialized_topics, group.partitions.initialized),
     ):
         for entry in listed:
-            known[entry.topic_id] = Some(entry.topic_name, frozenset(entry.partitions), now)
-    group.partitions.deleting.update(entry.topic_id for entry in value.deleting_topics)
+            if entry.topic_id in topics:
+                known[entry.topic_id] = Some(entry.topic_name, frozenset(entry.partitions), now)
+    group.partitions.deleting.update(entry.topic_id for entry in value.deleting_topics if entry.topic_id in topics)
 
 
 def _member(member_id: str, wants: Wants, has: Has | None) -> ShareMember:
