@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from felice import AsyncConsumer, Consumer
 from felice.broker import Broker
+from felice.consumer.start import Start
 from felice.errors import ErrorCode, LogTruncated, OffsetReset, PartitionError
 from felice.events import Event, PartitionFailed, PositionReset
 from felice.types import TopicPartition
@@ -302,6 +303,31 @@ def test_5_without_a_policy_a_recreated_topic_is_an_error(broker: Broker) -> Non
             reading.poll(10)
         assert caught.value.next_offset == 0
         reading.seek(LETTERS_0, "earliest")
+        assert read(reading, 40) == list(range(100, 140))
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_5_a_new_topic_is_not_read_from_the_position_in_the_old_one(broker: Broker, times: int) -> None:
+    """Row 5: what is on the shelf may have to be fetched again (Ctrl-C, damage, short memory); the old is gone then."""
+    write(broker, 20)
+    with Consumer[Any, Any](broker.bootstrap_servers, "letters", **FAST) as reading:
+        assert list(map(int, reading.poll(10, max_records=5).values())) == [0, 1, 2, 3, 4]
+        partition = reading._core.outbox.partitions[LETTERS_0]
+        broker.delete_topic("letters")
+        broker.create_topic("letters", 1)
+        write(broker, 40, first=100)
+
+        async def fetch_again() -> None:
+            async with asyncio.timeout(20):
+                while not partition.shelf.jumps:  # noqa: ASYNC110  # nobody tells of it
+                    await asyncio.sleep(0)
+            old = partition.shelf
+            for _ in range(times):
+                reading._core._seek(partition, Start(5), instead_of=old)
+                reading._core._on_ring()
+                old = partition.shelf
+
+        reading._core.engine.run(fetch_again)
         assert read(reading, 40) == list(range(100, 140))
 
 

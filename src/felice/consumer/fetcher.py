@@ -122,7 +122,15 @@ class Fetcher:
         partition.shelf.cut = None
         partition.high_watermark = partition.last_stable = partition.log_start = -1
         partition.replica = -1
-        if partition.fetch_offset >= 0 and not partition.halted:
+        if partition.fetch_offset >= 0:
+            self._begin_anew(partition)
+
+    def _begin_anew(self, partition: Partition) -> None:
+        """Find where to begin in a topic that was created anew, behind what is on the shelf of the old one."""
+        shelf = partition.adopted
+        assert shelf is not None
+        shelf.anew = shelf.jumps + 1
+        if not partition.halted:
             partition.looking = True
             self.finder.find_reset(partition, recreated=True)
 
@@ -152,7 +160,9 @@ class Fetcher:
         shelf = partition.adopted
         partition.flight = None
         partition.halted = partition.looking = False
-        if old is not None and shelf.goes_on and shelf.offset <= partition.fetch_offset:
+        # The position may be one in a topic that was deleted; the jump to the new one went with the old shelf then.
+        anew = old is not None and shelf.goes_on and old.jumped < old.anew
+        if old is not None and shelf.goes_on and shelf.offset <= partition.fetch_offset and not anew:
             partition.trail.cut(shelf.offset)
             partition.looking = self.finder.renew(partition, old)
             if old.cut is not None:
@@ -164,6 +174,8 @@ class Fetcher:
         partition.fetch_offset = shelf.offset
         if shelf.offset < 0:
             self.finder.find_start(partition, shelf)
+        elif anew:
+            self._begin_anew(partition)
         self.placement.place(partition)
 
     # -- what to fetch --------------------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ class Shelf:
 
     __slots__ = (
         "added",
+        "anew",
         "chunks",
         "cut",
         "goes_on",
@@ -96,6 +97,8 @@ class Shelf:
         who puts another shelf in place."""
         self.jumps = 0
         """How many jumps were put on it."""
+        self.anew = 0
+        """How many of them lead to the topic as it is now: what lies before is of one that was deleted (KIP-516)."""
         # The rest is the reader's alone.
         self.position = start.offset
         """The offset of the next record for the user; -1 before the first one is known."""
