@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
     from felice.broker.topics import Topic
 
-__all__ = ["OFFSETS_TOPIC", "TRANSACTIONS_TOPIC", "Coordination", "Kind", "java_hash"]
+__all__ = ["OFFSETS_TOPIC", "SHARE_STATE_TOPIC", "TRANSACTIONS_TOPIC", "Coordination", "Kind", "java_hash"]
 
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
+SHARE_STATE_TOPIC = "__share_group_state"
 
 Moved = Callable[[int], object]
 """Is told the index of a partition whose coordinator is another node now, or none."""
@@ -63,7 +64,7 @@ HOMES = {
         {"cleanup.policy": "compact", "compression.type": "uncompressed", "unclean.leader.election.enable": "false"},
     ),
     Kind.SHARE: _Home(
-        "__share_group_state",
+        SHARE_STATE_TOPIC,
         "share.coordinator.state.topic.num.partitions",
         "share.coordinator.state.topic.replication.factor",
         "share.coordinator.state.topic.segment.bytes",

@@ -189,6 +189,29 @@ def test_what_the_log_lost_is_not_known(story: Story) -> None:
     assert story.state.summary("readers", story.topic.id, 1, -1).start_offset == 0
 
 
+def test_a_topic_that_is_gone_has_no_state_where_the_log_lost_that(story: Story) -> None:
+    """Nothing is written for it any more."""
+    story.write(FIRST)
+    story.lag()
+    story.cluster.delete_topic(story.topic)
+    story.lose()
+    end = story.home.log.end_offset
+    story.cluster.clock.advance(10 * INTERVAL)
+    assert story.home.log.end_offset == end
+
+
+def test_the_topic_in_which_state_is_kept_takes_all_of_it_with_it(story: Story) -> None:
+    """What comes then is written to its successor, and looked after there."""
+    story.write(FIRST)
+    story.cluster.delete_topic(story.cluster.topic("__share_group_state"))
+    assert refused(story) is ErrorCode.INVALID_REQUEST
+    assert story.progress() is UNKNOWN
+    story.state.initialize(*story.where, 0, 7)
+    story.cluster.clock.advance(2 * INTERVAL)
+    assert story.progress().start_offset == 7
+    assert story.kinds() == ["snapshot"]
+
+
 def test_what_is_not_written_for_a_while_is_written_down_whole_and_the_rest_deleted(story: Story) -> None:
     """Once: then nothing happens any more."""
     story.write(FIRST)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from felice.broker import journal
-from felice.broker.coordination import Kind
+from felice.broker.coordination import SHARE_STATE_TOPIC, Kind
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.broker.shares.progress import SAME, UNKNOWN, Change, Known, Progress
@@ -241,11 +241,15 @@ class ShareState:
     # --- what happens around it ---
 
     def _topic_deleted(self, topic: "Topic") -> None:
-        """Forget all that is known of a topic's partitions."""
+        """Forget all that is known of a topic's partitions, and everything with the topic in which it is kept."""
+        if topic.name == SHARE_STATE_TOPIC:
+            self._known.clear()
+            self._logs.clear()
+            return
         self._forget([key for key in self._known if key.topic_id == topic.id])
 
     def _moved(self, index: int) -> None:
-        """Read anew from the log itself, where that was cut."""
+        """Read anew from the log itself, where that was cut: it may not tell any more which topics are gone."""
         home = self._cluster.coordination.partitions(Kind.SHARE)[index]
         if home.leader == NO_LEADER or self._logs.setdefault(index, home.log) is home.log:
             return
@@ -255,7 +259,7 @@ class ShareState:
         from felice.broker.shares.reading import read_changes
 
         for key, change, offset in read_changes(home.log):
-            if change is None:
+            if change is None or key.topic_id not in self._cluster.topics_by_id:
                 self._known.pop(key, None)
             else:
                 self._known.setdefault(key, Known()).take(change, offset, self._limit)
