@@ -57,7 +57,12 @@ def _refuse(
     if code != ErrorCode.SHARE_SESSION_LIMIT_REACHED:
         return response
     future: asyncio.Future[ShareFetchResponse] = call.loop.create_future()
-    timer = call.loop.call_later(request.max_wait_ms / 1000, future.set_result, response)
+
+    def answer() -> None:
+        if not future.done():  # The connection may have ended in this very turn of the loop.
+            future.set_result(response)
+
+    timer = call.loop.call_later(request.max_wait_ms / 1000, answer)
     future.add_done_callback(lambda _: timer.cancel())
     return future
 
