@@ -29,12 +29,13 @@ def test_a_session_too_many_whose_connection_ends_as_it_is_to_be_refused_is_no_e
     wrong: list[object] = []
 
     async def story() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: wrong.append(context))
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: wrong.append(context))
         cluster = virtual_cluster(group_share_max_share_sessions=1)
         begin(cluster, "first")
         stays, goes = begin(cluster, "stays"), begin(cluster, "goes")
-        asyncio.get_running_loop().call_later(0, goes.cancel)
-        time.sleep(2 * WAIT_MS / 1000)  # Now both are due: the end of the connection, and then the answer.
+        loop.call_later(0, goes.cancel)
+        loop.call_soon(time.sleep, 2 * WAIT_MS / 1000)  # Then both are due: the connection's end, and the answer.
         assert (await stays).error_code == ErrorCode.SHARE_SESSION_LIMIT_REACHED
         await asyncio.sleep(0)
 
