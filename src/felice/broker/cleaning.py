@@ -60,7 +60,7 @@ def clean(partition: Partition, settings: Settings, end: int, *, now: int, produ
     """
     log, transactions = partition.log, partition.transactions
     for copy in partition.behind.values():
-        if copy.end < end:
+        if copy.end < partition.high_watermark:  # Then it may lack the ends of transactions, too.
             copy.part_from(log)
     count = sum(segment.base_offset < end for segment in log.segments)
     left = compact(

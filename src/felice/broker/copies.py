@@ -2,8 +2,8 @@
 
 Replicas that follow need nothing of their own, they share the leader's log. One that stops following keeps the log that
 it followed and its end there. A log is never cut, only replaced by a shorter one, so what a replica has stays as it was
-although others went on with less. Only compaction changes a log, and it parts those from it before that would miss what
-it takes away.
+although others went on with less. Only compaction changes a log, and it parts those from it before that lack something
+of what it goes by.
 """
 
 from collections.abc import Callable

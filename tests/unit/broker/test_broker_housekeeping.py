@@ -7,6 +7,8 @@ from felice.broker.admission import admit
 from felice.broker.cluster import Cluster
 from felice.broker.partition import Partition
 from felice.broker.refusal import Refused
+from felice.broker.transactions.markers import mark
+from felice.broker.transactions.transaction import Identity
 from felice.errors import ErrorCode
 from felice.wire.records import read_records
 from virtual_cluster import virtual_cluster
@@ -23,12 +25,21 @@ def created(cluster: Cluster, **configs: object) -> Partition:
     return cluster.create_topic(cluster.plan_topic("letters", 1, configs=texts)).partitions[0]
 
 
-def write(cluster: Cluster, partition: Partition, key: bytes, value: bytes | None = b"v", *, pause: float = 0) -> int:
-    """Let time pass, then write a record stamped with the broker's time."""
+def write(
+    cluster: Cluster,
+    partition: Partition,
+    key: bytes,
+    value: bytes | None = b"v",
+    *,
+    pause: float = 0,
+    writer: Identity | None = None,
+) -> int:
+    """Let time pass, then write a record stamped with the broker's time; with a `writer` it begins a transaction."""
     cluster.clock.advance(pause)
     now = cluster.clock.time_ms()
     assert partition.topic is not None
-    made = batch(value, keys=[key], time=now)
+    whose = {} if writer is None else {"producer": (*writer, 0), "attributes": 0x10}
+    made = batch(value, keys=[key], time=now, **whose)
     return admit(
         made, partition, partition.topic.settings, version=9, now=now, producers_since=0, enlist=lambda *_: None
     )[0]
@@ -214,6 +225,21 @@ def test_a_replica_that_stopped_keeps_what_compaction_takes_away():
     assert offsets(partition) == [2, 3]
     cluster.node_stopped(cluster.nodes[1])
     assert (partition.leader, offsets(partition)) == (2, [0, 1])
+
+
+def test_a_replica_that_lacks_the_end_of_a_transaction_keeps_what_that_replaced():
+    """There the transaction is not decided, and its records may yet be aborted."""
+    cluster, writer = virtual_cluster(2), Identity(7, 0)
+    partition = created(cluster, cleanup_policy="compact", segment_ms=1000, unclean_leader_election_enable=True)
+    write(cluster, partition, b"k")
+    write(cluster, partition, b"k", pause=2, writer=writer)
+    write(cluster, partition, b"other", pause=2)
+    cluster.shrink_isr(partition, 2)
+    mark(cluster, "letters", partition, writer, committed=True, coordinator_epoch=0, version=1)
+    cluster.clock.advance(BACKOFF)
+    assert offsets(partition) == [1, 2, 3]
+    cluster.node_stopped(cluster.nodes[1])
+    assert (offsets(partition), partition.last_stable_offset) == ([0, 1, 2], 1)
 
 
 def test_the_log_stays_the_same_one():
