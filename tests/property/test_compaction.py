@@ -1,4 +1,4 @@
-"""Compaction against a model: whatever is written, ended, cleaned and read in whatever order and at whatever time.
+"""Compaction against a model: whatever is written, ended, cleaned, deleted, cut off and read, and whenever that is.
 
 The last record of every key survives at its offset, as it was; what is gone had to go.
 """
@@ -57,16 +57,18 @@ class Compaction(RuleBasedStateMachine):
         configs = {
             "cleanup.policy": "compact", "segment.ms": "2000", "min.cleanable.dirty.ratio": ratio,
             "delete.retention.ms": str(tombstones), "min.compaction.lag.ms": str(young),
+            "unclean.leader.election.enable": "true",
         }  # fmt: skip
         plan = self.cluster.plan_topic("letters", 1, 2, configs=configs)
         self.partition = self.cluster.create_topic(plan).partitions[0]
         self.topic = self.cluster.topic("letters")
         self.written: dict[int, Entry] = {}
+        self.markers: dict[int, tuple[int, bool]] = {}
         self.open: dict[int, set[int]] = {}
         self.aborted: set[int] = set()
         self.sequences = dict.fromkeys((*IDEMPOTENT, *TRANSACTIONAL), 0)
         self.held: list[tuple[memoryview, bytes]] = []
-        self.end = 0
+        self.start = self.end = 0
 
     # --- what happens ---
 
@@ -113,6 +115,7 @@ class Compaction(RuleBasedStateMachine):
                 self.cluster, "letters", self.partition, Identity(producer, 0),
                 committed=commit, coordinator_epoch=0, version=1,
             )  # fmt: skip
+            self.markers[self.end] = producer, commit
             offsets = self.open.pop(producer)
             if not commit:
                 self.aborted |= offsets
@@ -133,8 +136,38 @@ class Compaction(RuleBasedStateMachine):
         self.cluster.grow_isr(self.partition, 2)
 
     @rule(share=st.floats(0, 1))
+    def delete_records(self, share):
+        self.start = max(self.start, int(share * self.partition.high_watermark))
+        self.partition.delete_before(self.start)
+
+    @rule()
+    def lose_the_leader(self):
+        """Go on with what the other replica has; what was decided behind that is undecided again."""
+        partition, nodes = self.partition, self.cluster.nodes
+        self.end = partition.end_of(2)
+        self.cluster.node_stopped(nodes[1])
+        self.cluster.node_started(nodes[1])
+        self.cluster.move_leader(partition, 1)
+        assert partition.log.start_offset <= self.start
+        self.start = partition.log.start_offset
+        written, markers = self.written, self.markers
+        self.written = {offset: entry for offset, entry in written.items() if offset < self.end}
+        self.markers = {offset: marker for offset, marker in markers.items() if offset < self.end}
+        self.open, self.aborted = {}, set()
+        self.sequences = dict.fromkeys(self.sequences, 0)
+        for offset in sorted({*self.written, *self.markers}):
+            if offset in self.markers:
+                producer, commit = self.markers[offset]
+                offsets = self.open.pop(producer)
+                self.aborted |= set() if commit else offsets
+            elif (producer := self.written[offset].producer) is not None:
+                self.sequences[producer] += 1
+                if producer in TRANSACTIONAL:
+                    self.open.setdefault(producer, set()).add(offset)
+
+    @rule(share=st.floats(0, 1))
     def hold_a_slice(self, share):
-        offset = int(share * self.end)
+        offset = self.start + int(share * (self.end - self.start))
         view = self.partition.log.read(offset, until=EVERYTHING, max_bytes=EVERYTHING, at_least_one=True)
         self.held.append((view, bytes(view)))
 
@@ -161,14 +194,15 @@ class Compaction(RuleBasedStateMachine):
             assert (record.key, record.value, record.timestamp_ms) == entry[:3]
             assert record.headers == (("h", b"x"),)
         for offset in self.written:
-            assert offset in found or offset >= end or self.may_miss(offset, end), f"{offset} is missing"
-        return found
+            here = log.start_offset <= offset < end
+            assert offset in found or not here or self.may_miss(offset, end), f"{offset} is missing"
+        return {offset: record for offset, record in found.items() if offset >= log.start_offset}
 
     @invariant()
     def what_had_to_stay_is_there(self):
         partition, log = self.partition, self.partition.log
-        assert (log.start_offset, log.end_offset) == (0, self.end)
-        assert log.size == sum(map(len, log.batches()))
+        assert (log.start_offset, log.end_offset) == (self.start, self.end)
+        assert log.size == sum(len(batch) for segment in log.segments for batch in segment.batches())
         found = self.check_records(log, self.end)
         clean = [record.key for offset, record in found.items() if offset < log.clean_end]
         assert len(clean) == len(set(clean)), "a key is twice in what was compacted"
@@ -181,14 +215,14 @@ class Compaction(RuleBasedStateMachine):
     def every_offset_can_be_read_from(self):
         log = self.partition.log
         pieces = [read_header(piece) for piece in log.batches()]
-        for offset in range(self.end + 1):
+        for offset in range(self.start, self.end + 1):
             view = log.read(offset, until=EVERYTHING, max_bytes=1, at_least_one=True)
             first = next((header.base_offset for header in pieces if header.next_offset > offset), None)
             assert (read_header(view).base_offset if view else None) == first
 
     @invariant()
     def readers_of_committed_records_see_those(self):
-        partition, at, seen = self.partition, 0, []
+        partition, at, seen = self.partition, self.start, []
         stable = partition.last_stable_offset
         while at < stable:
             view = partition.log.read(at, until=stable, max_bytes=200, at_least_one=True)
@@ -206,7 +240,10 @@ class Compaction(RuleBasedStateMachine):
                         out.discard(header.producer_id)
                 elif not (header.is_transactional and header.producer_id in out):
                     seen += [record.offset for record in read_records(piece)]
-        assert seen == [offset for offset in data(partition.log) if offset < stable and offset not in self.aborted]
+        expected = [offset for offset in data(partition.log) if offset < stable and offset not in self.aborted]
+        assert [offset for offset in seen if offset >= self.start] == [
+            offset for offset in expected if offset >= self.start
+        ]
 
     @invariant()
     def producers_are_known_when_the_log_is_read_anew(self):
@@ -214,7 +251,10 @@ class Compaction(RuleBasedStateMachine):
         again = {
             each.producer_id: each.last_sequence for each in Producers.read(self.partition.log.batches(), 0).active()
         }
-        assert again == known
+        if self.start:  # Then some of them may have nothing there any more, or only a marker.
+            assert {(who, last) for who, last in again.items() if last >= 0} <= known.items()
+        else:
+            assert again == known
 
     @invariant()
     def what_was_handed_out_stays_as_it_was(self):
