@@ -34,7 +34,7 @@ def test_a_session_too_many_whose_connection_ends_as_it_is_to_be_refused_is_no_e
         cluster = virtual_cluster(group_share_max_share_sessions=1)
         begin(cluster, "first")
         stays, goes = begin(cluster, "stays"), begin(cluster, "goes")
-        loop.call_later(0, goes.cancel)
+        loop.call_later(WAIT_MS / 2000, goes.cancel)
         loop.call_soon(time.sleep, 2 * WAIT_MS / 1000)  # Then both are due: the connection's end, and the answer.
         assert (await stays).error_code == ErrorCode.SHARE_SESSION_LIMIT_REACHED
         await asyncio.sleep(0)
