@@ -532,7 +532,7 @@ async def test_7_a_log_that_was_cut_off_is_noticed_and_read_on_from_there() -> N
             await asyncio.to_thread(reading._core.engine.callbacks.flush, 5)
             (event,) = heard.of(PositionReset)
             assert "cut off at 6" in event.reason
-            assert "4 offsets that were read are lost" in event.reason
+            assert "4 offsets below it are lost" in event.reason
             assert (event.before, event.after, event.divergent_offset, event.divergent_epoch) == (10, 6, 6, 3)
 
 

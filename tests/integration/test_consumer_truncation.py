@@ -96,9 +96,30 @@ def test_8_reading_goes_on_where_the_logs_part(broker: Broker, policy: Any, inst
         assert (event.topic, event.partition, event.before, event.after) == ("letters", 0, 4, 2)
         assert (event.divergent_offset, event.divergent_epoch, event.policy) == (2, 0, policy)
         assert "cut off at 2" in event.reason
-        assert "2 offsets that were read are lost" in event.reason
+        assert "2 offsets below it are lost" in event.reason
         write(broker, "z")
         assert read(reading, 1) == "z"
+
+
+@pytest.mark.parametrize("how", ["start", "seek", "reset"])
+def test_8_who_waits_at_the_end_misses_nothing_of_what_is_written_below(broker: Broker, how: str) -> None:
+    """Row 8: a position that a leader told comes with its epoch, so it is held against the next leader's log, too."""
+    heard: Heard = []
+    start: Any = {"start": "latest", "seek": 0, "reset": 1000}[how]
+    with Consumer[Any, Any](
+        broker.bootstrap_servers, "letters", start=start, offset_reset="latest", listeners=[heard.append], **FAST
+    ) as reading:
+        reading.ready()
+        if how == "seek":
+            reading.seek(LETTERS_0, "latest")
+        wait_until(reading, lambda partition: partition.shelf is partition.adopted and partition.fetch_offset == 4)
+        assert not reading.poll(0.02)
+        assert reading.position(LETTERS_0) == 4
+        cut_off(broker, "efg")
+        assert read(reading, 3) == "efg"
+        event = told(reading, heard, PositionReset)[-1]
+        assert (event.before, event.after, event.divergent_offset) == (4, 2, 2)
+        assert questions(broker) == [(2, [0])]
 
 
 def test_8_an_iteration_goes_on_where_the_logs_part(broker: Broker) -> None:

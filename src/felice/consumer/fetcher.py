@@ -225,7 +225,7 @@ class Fetcher:
             partition.fetch_offset,
             view.leader_epoch if view is not None else -1,
             max(self._room.ask_bytes, partition.max_bytes),
-            partition.trail.latest,
+            partition.trail.latest_before(partition.fetch_offset),
         )
 
     # -- what comes of it -----------------------------------------------------------------------------------------
@@ -262,21 +262,22 @@ class Fetcher:
 
     # -- what the finder finds ------------------------------------------------------------------------------------
 
-    def _begin(self, partition: Partition, shelf: Shelf, offset: int) -> None:
+    def _begin(self, partition: Partition, shelf: Shelf, mark: Mark) -> None:
         """Begin to read at an offset."""
         if partition.shelf is shelf:
-            shelf.offset = partition.fetch_offset = offset
+            shelf.offset = partition.fetch_offset = mark.offset
+            partition.trail.begin(mark)
             self.placement.poke(partition)
             self._tell()
 
-    def _jump(self, partition: Partition, shelf: Shelf, offset: int) -> None:
+    def _jump(self, partition: Partition, shelf: Shelf, mark: Mark) -> None:
         """Go on reading at an offset, after what is on the shelf."""
         if partition.shelf is shelf:
             shelf.jumps += 1
-            self._outbox.put(partition, Chunk(shelf, partition.fetch_offset, jump=offset))
+            self._outbox.put(partition, Chunk(shelf, partition.fetch_offset, jump=mark.offset))
             partition.looking = False
-            partition.fetch_offset = offset
-            partition.trail.clear()
+            partition.fetch_offset = mark.offset
+            partition.trail.begin(mark)
             self.placement.poke(partition)
 
     def _again(self, partition: Partition, shelf: Shelf) -> None:

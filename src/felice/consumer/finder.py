@@ -32,10 +32,10 @@ __all__ = ["Finder", "Findings"]
 class Findings(NamedTuple):
     """Whom to tell."""
 
-    begin: Callable[[Partition, Shelf, int], object]
-    """`begin(partition, shelf, offset)`: reading begins there."""
-    jump: Callable[[Partition, Shelf, int], object]
-    """`jump(partition, shelf, offset)`: reading goes on there, after what is on the shelf."""
+    begin: Callable[[Partition, Shelf, Mark], object]
+    """`begin(partition, shelf, mark)`: reading begins there; the epoch is what the leader told with the offset."""
+    jump: Callable[[Partition, Shelf, Mark], object]
+    """`jump(partition, shelf, mark)`: reading goes on there, after what is on the shelf."""
     again: Callable[[Partition, Shelf], object]
     """`again(partition, shelf)`: the position was right after all."""
     agreed: Callable[[Partition, Shelf], object]
@@ -174,7 +174,7 @@ class Finder:
                 continue
             if tp in found:
                 del self._open[tp]
-                self._findings.begin(question.partition, question.shelf, found[tp].offset)
+                self._findings.begin(question.partition, question.shelf, found[tp].mark)
             elif tp in errors and not errors[tp].retriable:
                 self._fail(question, errors[tp])
 
@@ -233,7 +233,7 @@ class Finder:
                 continue
             if tp in ends:
                 del self._open[tp]
-                self._reset(question, begins[tp].offset, ends[tp].offset, agreed.get(tp))
+                self._reset(question, begins[tp].mark, ends[tp].mark, agreed.get(tp))
             elif not errors[tp].retriable:
                 self._fail(question, errors[tp])
 
@@ -241,18 +241,19 @@ class Finder:
         del self._open[question.partition.tp]
         self._findings.fail(question.partition, question.shelf, error)
 
-    def _reset(self, question: Question, begin: int, end: int, mark: Mark | None) -> None:
+    def _reset(self, question: Question, begin: Mark, end: Mark, mark: Mark | None) -> None:
         """Follow the policy for one position, in the log from `begin` to `end`, which agrees up to `mark`."""
         _, partition, shelf, recreated = question
         tp, offset = partition.tp, partition.fetch_offset
         if mark is not None and 0 <= mark.offset < offset:
-            self._findings.cut(partition, shelf, Mark(mark.epoch, max(mark.offset, begin)))
+            self._findings.cut(partition, shelf, Mark(mark.epoch, max(mark.offset, begin.offset)))
             return
-        reset = decide(Plight(tp, offset, begin, end, recreated, mark == UNKNOWN), self._config.offset_reset)
+        plight = Plight(tp, offset, begin.offset, end.offset, recreated, mark == UNKNOWN)
+        reset = decide(plight, self._config.offset_reset)
         if reset is None:
             self._findings.again(partition, shelf)
         elif reset.moves:
             self._events.emit(moved(self._config, tp, offset, reset))
-            self._findings.jump(partition, shelf, reset.target)
+            self._findings.jump(partition, shelf, end if self._config.offset_reset == "latest" else begin)
         else:
             self._findings.fail(partition, shelf, refusal(tp, offset, reset))

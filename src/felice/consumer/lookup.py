@@ -32,6 +32,11 @@ class Found(NamedTuple):
     timestamp_ms: int
     leader_epoch: int
 
+    @property
+    def mark(self) -> Mark:
+        """The place: a leader that does not have its epoch has not all that is below it."""
+        return Mark(self.leader_epoch, self.offset)
+
 
 Answers: TypeAlias = tuple[dict[TopicPartition, F], dict[TopicPartition, FeliceError]]
 """What was found, and why the others were not; such an error is retriable where another round may help."""

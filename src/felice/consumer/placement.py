@@ -106,8 +106,8 @@ class Placement:
     def doubt(self, partition: Partition) -> None:
         """Fetch nothing more of a partition until its leader's log is known to have what was read (KIP-320).
 
-        There is nothing to compare where no epoch is known: after a seek, or before the first record. But where reading
-        begins may be under way to the leader before.
+        There is nothing to compare where no epoch is known, as after a seek to an offset. But the question where to
+        begin may be under way to the leader before.
         """
         partition.flight = None  # What is under way may be of the leader before.
         partition.replica = -1  # So was this one's choice.

@@ -74,7 +74,7 @@ def decide_cut(tp: TopicPartition, offset: int, cut: Mark, policy: Policy) -> Re
         return None
     reason = (
         f"the log of {tp} was cut off at {cut.offset}, in leader epoch {cut.epoch}, below position {offset}: "
-        f"{offset - cut.offset} offsets that were read are lost, and other records may stand in their place"
+        f"{offset - cut.offset} offsets below it are lost, and other records may stand in their place"
     )
     # Whatever the policy, what is read next is what follows the last record that still exists.
     return Reset(reason, cut.offset, policy != "error", cut)

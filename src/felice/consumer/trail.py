@@ -31,7 +31,7 @@ UNKNOWN = Mark(-1, -1)
 
 
 class Trail:
-    """The epochs read since the last seek."""
+    """The epochs read since the last seek, and that of the place where a leader told to begin."""
 
     __slots__ = ("_epochs", "_starts")
 
@@ -42,13 +42,23 @@ class Trail:
 
     @property
     def latest(self) -> int:
-        """The epoch of the last record read, or -1 where that is not known."""
+        """The epoch of the last record read, or else of the beginning; -1 where that is not known."""
         return self._epochs[-1] if self._epochs else -1
+
+    def latest_before(self, offset: int) -> int:
+        """The epoch of the last record read, at the offset before this; -1 where that is not known."""
+        return self._epochs[-1] if self._epochs and self._starts[-1] < offset else -1
 
     def clear(self) -> None:
         """Know nothing: there was a seek."""
         self._epochs.clear()
         self._starts.clear()
+
+    def begin(self, mark: Mark) -> None:
+        """Begin where a leader told to; its epoch is the one that the leader told with it, or -1."""
+        self.clear()
+        if mark.epoch >= 0:
+            self._begin(*mark)
 
     def cut(self, offset: int) -> None:
         """Forget what was read from an offset on."""

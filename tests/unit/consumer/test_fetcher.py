@@ -13,6 +13,7 @@ from felice.consumer.fetcher import Fetcher
 from felice.consumer.outbox import Outbox
 from felice.consumer.shelf import Chunk, Partition
 from felice.consumer.start import Start
+from felice.consumer.trail import Mark
 from felice.events import EventBus
 from felice.types import TopicPartition
 
@@ -77,7 +78,7 @@ def test_a_partition_whose_position_is_looked_for_keeps_what_was_read_before_it(
     fetched(fetcher, paused)
     paused.looking = True
     assert asks(fetcher) is None
-    fetcher._jump(paused, paused.shelf, 500)
+    fetcher._jump(paused, paused.shelf, Mark(-1, 500))
     assert [(chunk.offset, chunk.jump) for chunk in paused.shelf.chunks] == [(100, -1), (200, 500)]
 
 

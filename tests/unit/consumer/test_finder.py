@@ -50,7 +50,7 @@ class Leaders:
 
     async def round(self, wanted: Asked, timeout: float) -> Answers[Found]:
         await self._ask("offset", wanted)
-        return {tp: Found(10 if time == -2 else 90, -1, -1) for tp, time in wanted.items()}, {}
+        return {tp: Found(10 if time == -2 else 90, -1, 4) for tp, time in wanted.items()}, {}
 
     async def epoch_ends(self, wanted: Asked, timeout: float) -> Answers[Mark]:
         await self._ask("epoch", wanted)
@@ -133,7 +133,7 @@ async def test_where_to_begin_is_asked_of_the_next_leader_when_the_one_before_is
     desk.finder.ask_leader(partition)
     await desk.told.wait()
     assert desk.leaders.asked == [("offset", 1, [0]), ("offset", 2, [0])]
-    assert desk.told == [("begin", 0, 10)]
+    assert desk.told == [("begin", 0, Mark(4, 10))]
 
 
 async def test_where_to_go_on_is_asked_of_the_next_leader_too(desk: Desk) -> None:
@@ -144,7 +144,7 @@ async def test_where_to_go_on_is_asked_of_the_next_leader_too(desk: Desk) -> Non
     desk.leaders.nodes[partition.tp] = 2
     desk.finder.ask_leader(partition)
     await desk.told.wait()
-    assert desk.told == [("jump", 0, 10)]
+    assert desk.told == [("jump", 0, Mark(4, 10))]
 
 
 async def test_questions_that_nobody_could_be_asked_go_to_each_leader_by_itself(desk: Desk) -> None:
@@ -158,7 +158,7 @@ async def test_questions_that_nobody_could_be_asked_go_to_each_leader_by_itself(
         desk.leaders.nodes[partition.tp] = partition.tp.partition + 1
         desk.finder.ask_leader(partition)
     await desk.told.wait(2)
-    assert sorted(desk.told) == [("begin", 0, 10), ("begin", 1, 10)]
+    assert sorted(desk.told) == [("begin", 0, Mark(4, 10)), ("begin", 1, Mark(4, 10))]
     assert sorted(desk.leaders.asked) == [
         ("offset", -1, [0, 1, 2]),
         ("offset", 1, [0]),
@@ -190,4 +190,4 @@ async def test_a_seek_makes_an_answer_too_late(desk: Desk) -> None:
     await desk.asked(2)
     desk.leaders.thaw.set()
     await asyncio.gather(*desk.tasks[1:])
-    assert desk.told == [("begin", 0, 90)]
+    assert desk.told == [("begin", 0, Mark(4, 90))]

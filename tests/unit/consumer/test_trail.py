@@ -124,3 +124,26 @@ def test_8_how_far_back_a_log_was_cut_off_is_found_exactly(seed: int) -> None:
             assert found == common, (read, leader, start)
         else:
             assert common <= found <= start, (read, leader, start)
+
+
+def test_a_place_that_a_leader_told_is_held_against_the_next_one() -> None:
+    """Nothing was read yet; only what is below the place, and is not the next leader's, was lost."""
+    trail = Trail()
+    trail.begin(Mark(3, 10))
+    assert (trail.latest, trail.latest_before(10)) == (3, -1)
+    assert trail.compare(Mark(3, 10), Mark(3, 12)) == (Mark(3, 10), True)
+    assert trail.compare(Mark(3, 10), Mark(2, 10)) == (Mark(2, 10), True)
+    assert trail.compare(Mark(3, 10), Mark(2, 6)) == (Mark(2, 6), True)
+    trail.read(batch(10, [b"x"], leader_epoch=4), 10, 4)
+    assert (trail.latest, trail.latest_before(11)) == (4, 4)
+    trail.begin(Mark(-1, 10))
+    assert trail.latest == -1
+
+
+def test_records_may_be_older_than_the_epoch_that_was_told_with_the_end() -> None:
+    """A leader tells its own epoch with the end; what lies behind a last stable offset may have been written before."""
+    trail = Trail()
+    trail.begin(Mark(5, 10))
+    trail.read(batch(10, [b"x"], leader_epoch=4), 10, 4)
+    assert trail.latest == 4
+    assert trail.compare(Mark(4, 11), Mark(4, 11)) == (Mark(4, 11), True)
