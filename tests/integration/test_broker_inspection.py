@@ -267,22 +267,23 @@ async def test_records_and_states_are_awaited_without_blocking(broker: Broker) -
     assert await ends == 1
 
 
-def test_groups_and_their_offsets_are_values(broker: Broker, asker: Asker, pool: ThreadPoolExecutor) -> None:
-    """A commit is waited for; what was looked at does not change with the next one."""
-
-    def commit(offset: int) -> None:
-        asked = OffsetCommitRequest.Partition(partition_index=0, committed_offset=offset)
-        topic = OffsetCommitRequest.Topic(name="letters", partitions=[asked])
-        with Asker(broker.bootstrap_servers.split(",")[node - 1], "") as coordinator:
-            answer = coordinator.ask(OffsetCommitRequest(group_id="readers", topics=[topic]), 8)
-        assert answer.topics[0].partitions[0].error_code == 0
-
+def commit(broker: Broker, offset: int) -> None:
+    """Commit an offset of the first partition for the group of readers."""
+    asked = OffsetCommitRequest.Partition(partition_index=0, committed_offset=offset)
+    topic = OffsetCommitRequest.Topic(name="letters", partitions=[asked])
     node = broker.coordinator(group="readers")
+    with Asker(broker.bootstrap_servers.split(",")[node - 1], "") as coordinator:
+        answer = coordinator.ask(OffsetCommitRequest(group_id="readers", topics=[topic]), 8)
+    assert answer.topics[0].partitions[0].error_code == 0
+
+
+def test_groups_and_their_offsets_are_values(broker: Broker, pool: ThreadPoolExecutor) -> None:
+    """A commit is waited for; what was looked at does not change with the next one."""
     committed = pool.submit(broker.wait_until, lambda: broker.groups["readers"].offsets["letters", 0].offset)
-    commit(7)
+    commit(broker, 7)
     assert committed.result(10) == 7
     before = broker.groups["readers"]
-    commit(9)
+    commit(broker, 9)
     assert before.offsets["letters", 0].offset == 7
     assert broker.groups["readers"].offsets["letters", 0].offset == 9
     assert (before.id, before.kind, before.state, before.members) == ("readers", "classic", "Empty", ())
@@ -316,7 +317,20 @@ def test_what_a_question_raises_is_raised(broker: Broker) -> None:
         broker.wait_until(lambda: 1 / 0)
     with pytest.raises(TimeoutError) as raised:
         broker.wait_until(lambda: broker.groups["nobody"], 0.01)
-    assert repr(raised.value.__cause__) == "KeyError('nobody')"
+    assert "'nobody'" in str(raised.value.__cause__)
+
+
+def test_who_looks_for_a_group_that_is_not_there_is_told_which_are(broker: Broker) -> None:
+    """Likewise for transactional IDs."""
+    nothing = (lambda: broker.lag("nobody"), lambda: broker.groups["nobody"], lambda: broker.transactions["nobody"])
+    for look in nothing:
+        with pytest.raises(KeyError, match="'nobody', but none at all"):
+            look()
+    commit(broker, 7)
+    for look in nothing[:2]:
+        with pytest.raises(KeyError, match="there is no group 'nobody', but 'readers'"):
+            look()
+    assert broker.groups.get("nobody") is None
 
 
 def test_waiting_on_the_brokers_own_loop_is_refused(broker: Broker) -> None:

@@ -1,7 +1,7 @@
 """What all parts of `Broker` stand on: its cluster, and how it is reached from any thread."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from felice.broker.cluster import Cluster
@@ -10,9 +10,22 @@ from felice.broker.refusal import Refused
 from felice.broker.topics import Topic
 from felice.errors import ErrorCode
 
-__all__ = ["Access"]
+__all__ = ["Access", "Named"]
 
 T = TypeVar("T")
+
+
+class Named(dict[str, T]):
+    """What there is now of a kind, by name; who looks for another name is told which there are."""
+
+    def __init__(self, kind: str, found: Mapping[str, T]) -> None:
+        super().__init__(found)
+        self._kind = kind
+
+    def __missing__(self, name: str) -> T:
+        """Raise `KeyError`."""
+        known = ", ".join(map(repr, self))
+        raise KeyError(f"there is no {self._kind} {name!r}, but {known or 'none at all'}")
 
 
 class Access(ABC):

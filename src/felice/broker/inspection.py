@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from felice.broker.access import Access
+from felice.broker.access import Access, Named
 from felice.broker.happenings import Happenings
 from felice.broker.partition import Partition
 from felice.wire.records import Record, read_header, read_records
@@ -71,7 +71,7 @@ class Inspection(Access):
     @property
     def groups(self) -> "dict[str, GroupView]":
         """The groups by ID: their states, members, and committed offsets."""
-        return self._run(lambda: {group.id: group.view() for group in self._cluster.groups})
+        return self._run(lambda: Named("group", {group.id: group.view() for group in self._cluster.groups}))
 
     def lag(self, group: str) -> dict[tuple[str, int], int]:
         """Return how many offsets a group is behind, by topic and partition; raise `KeyError` where there is no group.
@@ -80,12 +80,10 @@ class Inspection(Access):
         """
 
         def measure() -> dict[tuple[str, int], int]:
-            found = self._cluster.groups.find(group)
-            if found is None:
-                raise KeyError(group)
+            known = Named("group", {each.id: each for each in self._cluster.groups})
             return {
                 (topic, index): self._partition(topic, index).log.end_offset - committed.offset
-                for topic, index, committed in found.offsets
+                for topic, index, committed in known[group].offsets
             }
 
         return self._run(measure)
@@ -93,7 +91,7 @@ class Inspection(Access):
     @property
     def transactions(self) -> "dict[str, TransactionView]":
         """The transactional IDs that are known, with their producers and what is open."""
-        return self._run(lambda: self._cluster.transactions.views())
+        return self._run(lambda: Named("transactional ID", self._cluster.transactions.views()))
 
     # --- waiting ---
 
