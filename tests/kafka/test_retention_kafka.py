@@ -3,6 +3,7 @@
 Kafka looks every few milliseconds here, the embedded broker when its clock is advanced.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from questions.asked import eventually
 from questions.fetch import fetch
 from questions.offsets import list_offsets
 
-from asking import NOW, Asker, batch, comparable, new_run
+from asking import Asker, batch, comparable, new_run
 from felice.broker import Broker
 from felice.wire.messages.delete_records import DeleteRecordsRequest
 from felice.wire.records import split
@@ -77,12 +78,12 @@ def ours() -> Iterator[Broker]:
         yield broker
 
 
-def play(asker: Asker, case: Case, wait: Callable[[], object]) -> Any:
-    """Write a log, have it shortened, and return what there is then."""
+def play(asker: Asker, case: Case, now: int, wait: Callable[[], object]) -> Any:
+    """Write a log as old as it is to be `now`, have it shortened, and return what there is then."""
     name = asker.topic(retention_ms=-1, segment_ms=MINUTE)
     for age in case.minutes:
         value = b"x" * case.bytes_each
-        asker.produce(name, batch(value, value, time=-1 if age == UNSTAMPED else NOW - age * MINUTE))
+        asker.produce(name, batch(value, value, time=-1 if age == UNSTAMPED else now - age * MINUTE))
     if case.deleted:
         asked = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=case.deleted)
         topics = [DeleteRecordsRequest.DeleteRecordsTopic(name=name, partitions=[asked])]
@@ -111,10 +112,10 @@ def start(asker: Asker, name: str) -> int:
 @pytest.mark.parametrize("name", CASES)
 def test_the_same_is_deleted(name: str, eager: KafkaCluster, ours: Broker) -> None:
     """The same segments go, and what readers are told is the same."""
-    run = new_run()
+    run, now = new_run(), time.time_ns() // 1_000_000
     with Asker(eager.bootstrap_servers, run) as theirs:
-        expected = play(theirs, CASES[name], lambda: None)
+        expected = play(theirs, CASES[name], now, lambda: None)
     with Asker(ours.bootstrap_servers, run) as asker:
-        answer = play(asker, CASES[name], lambda: ours.clock.advance(1))
+        answer = play(asker, CASES[name], now, lambda: ours.clock.advance(1))
     assert answer == expected
     assert answer[0][0]["topics"][0]["partitions"][0]["offset"] == CASES[name].start
