@@ -183,6 +183,23 @@ def test_a_transactional_id_that_was_forgotten_in_the_part_that_is_lost_is_back(
     assert story.transaction is None
 
 
+def test_a_loss_is_noticed_also_where_somebody_writes_before(story: Story) -> None:
+    """As a transaction does that waited for the new leader, and hears of it first."""
+    cluster = story.cluster
+
+    def write_at_once(index: int) -> None:
+        if story.home.leader != -1:
+            cluster.transactions.initialise("other", 1000, None)
+
+    cluster.coordination.when_moved(Kind.TRANSACTION, write_at_once)
+    story.begin()
+    story.lag()
+    story.add()
+    story.lose()
+    assert story.shown == ("Empty", 0, set())
+    assert cluster.transactions.find("other") is not None
+
+
 def test_transactions_go_with_the_topic_in_which_they_are_kept(story: Story) -> None:
     """Their timers too."""
     story.begin()

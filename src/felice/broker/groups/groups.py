@@ -34,7 +34,7 @@ class Groups:
         self.cluster = cluster
         self._groups: dict[str, Group] = {}
         self._logs: dict[int, PartitionLog] = {}
-        """The logs that were written to last, by their partitions."""
+        """The logs of which this is known, by their partitions."""
         self._expiry: Timer | None = None
         cluster.coordination.when_moved(Kind.GROUP, self._moved)
         cluster.when_deleted(self._topic_deleted)
@@ -148,7 +148,7 @@ class Groups:
         `writer` is the ID and the epoch of a producer in whose transaction that happens.
         """
         partition = self.cluster.coordination.partition(Kind.GROUP, group_id)
-        self._logs[partition.index] = partition.log
+        self._logs.setdefault(partition.index, partition.log)
         return journal.write(partition, records, self.cluster.clock.time_ms(), writer=writer)
 
     def delete(self, group: Group) -> None:

@@ -44,7 +44,7 @@ class ShareState:
         self._cluster = cluster
         self._known: dict[SharePartition, Known] = {}
         self._logs: dict[int, PartitionLog] = {}
-        """The logs that were written to last, by their partitions."""
+        """The logs of which this is known, by their partitions."""
         self._upkeep = Upkeep(cluster.clock, self._known, self._homes, self._home, self._refresh)
         cluster.coordination.when_moved(Kind.SHARE, self._moved)
         cluster.when_deleted(self._topic_deleted)
@@ -234,7 +234,7 @@ class ShareState:
 
     def _append(self, home: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> int:
         """Append records to a partition of `__share_group_state`; return the first one's offset."""
-        self._logs[home.index] = home.log
+        self._logs.setdefault(home.index, home.log)
         self._upkeep.wait()
         return journal.write(home, records, self._now())
 

@@ -51,7 +51,7 @@ class Transactions:
         self._cluster = cluster
         self._known: dict[str, Transaction] = {}
         self._logs: dict[int, PartitionLog] = {}
-        """The logs that were written to last, by their partitions."""
+        """The logs of which this is known, by their partitions."""
         self._timeouts: dict[str, Timer] = {}
         self._endings: dict[str, Ending] = {}
         self._expiry: Timer | None = None
@@ -274,7 +274,7 @@ class Transactions:
         home = self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id)
         if home.is_short:
             raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, "too few replicas of the coordinator's log are in sync")
-        self._logs[home.index] = home.log
+        self._logs.setdefault(home.index, home.log)
         journal.write(home, [record], self._now())
 
     def _led(self, transaction: Transaction) -> bool:
