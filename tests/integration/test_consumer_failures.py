@@ -331,6 +331,29 @@ def test_5_a_new_topic_is_not_read_from_the_position_in_the_old_one(broker: Brok
         assert read(reading, 40) == list(range(100, 140))
 
 
+def test_5_partitions_that_a_new_topic_does_not_have_are_read_no_more(broker: Broker) -> None:
+    """Row 5: nobody looks for them for ever, nor waits for them; where they come again, they are new partitions."""
+    broker.create_topic("cards", 3)
+    with Consumer[Any, Any](broker.bootstrap_servers, "cards", **FAST) as reading:
+
+        def more(value: bytes, partitions: int) -> None:
+            produce(broker, "cards", [(index, batch(0, [value])) for index in range(partitions)])
+            found = [(each.partition, each.values()) for each in (reading.poll(10) for _ in range(partitions))]
+            assert sorted(found) == [(index, [value]) for index in range(partitions)]
+
+        more(b"old", 3)
+        reading.pause(("cards", 2))
+        broker.delete_topic("cards")
+        broker.create_topic("cards", 1)
+        more(b"new", 1)
+        assert reading.assignment == (TopicPartition("cards", 0),)
+        assert reading.lag(timeout=5) == {TopicPartition("cards", 0): 0}
+        assert not reading._core._fetcher.finder._open
+        broker.delete_topic("cards")
+        broker.create_topic("cards", 3)
+        more(b"newer", 3)
+
+
 # -- a broker that sends what no broker should ------------------------------------------------------------------------
 
 

@@ -51,7 +51,8 @@ class Core(Taker[K, V], Generic[K, V]):
         random = random or Random()
         self._cluster = Cluster(config, engine=self.engine, clock=self.clock, random=random, events=self._events)
         self._fetcher = Fetcher(self._cluster, self.engine, config, self.clock, random, self._events, self.outbox)
-        follow = Follow(self._fetcher.add, self._fetcher.placement.place, self._fetcher.recreated)
+        fetcher = self._fetcher
+        follow = Follow(fetcher.add, fetcher.placement.place, fetcher.recreated, fetcher.drop)
         self._subscription = Subscription(
             topics, partitions, starts, self._cluster, self.clock, self.outbox, follow, config, self._events
         )

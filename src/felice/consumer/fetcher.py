@@ -115,6 +115,16 @@ class Fetcher:
             self._adopt(partition)
         self._tell()
 
+    def drop(self, partitions: list[Partition]) -> None:
+        """Read these no more; what is on their shelves may still be taken, and is counted no more."""
+        for partition in partitions:
+            self.finder.forget(partition)
+            self.placement.place(partition)
+            for shelf in (partition.adopted, partition.shelf):
+                for chunk in list(shelf.chunks) if shelf is not None else ():
+                    self._room.release(chunk)
+        self._room.share_out()
+
     def recreated(self, partition: Partition) -> None:
         """Take it that the partition's topic was deleted and created anew (KIP-516): it is another topic now."""
         partition.flight = None  # what is under way is of the old one

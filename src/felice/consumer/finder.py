@@ -123,6 +123,11 @@ class Finder:
         self._ask(known._replace(shelf=shelf))
         return True
 
+    def forget(self, partition: Partition) -> None:
+        """Ask nothing more about a partition: it is gone."""
+        self._open.pop(partition.tp, None)
+        self._fresh.pop(partition.tp, None)
+
     def _ask(self, question: Question) -> None:
         self._open[question.partition.tp] = self._fresh[question.partition.tp] = question
         self._bell.set()

@@ -32,6 +32,8 @@ class Follow(NamedTuple):
     """`placed(partition)`: its leader or its topic's ID may have changed."""
     recreated: Callable[[Partition], object]
     """`recreated(partition)`: its topic is another one now."""
+    dropped: Callable[[list[Partition]], object]
+    """`dropped(partitions)`: these are read no more, for their topics do not have them any more."""
 
 
 class Subscription:
@@ -112,17 +114,23 @@ class Subscription:
         self._look_for_missing()
 
     def _grow(self, view: TopicView) -> None:
-        """Add a topic's partitions that are new to us."""
+        """Add a topic's partitions that are new to us, and drop those that it has no more since it was created anew."""
         before = self._counts.get(view.name, 0)
-        count = len(view.partitions)
+        self._counts[view.name] = count = len(view.partitions)
         if count > before:
             # What came into being after us had no records before us: "latest" must not skip its first ones.
             new = before > 0 or view.name in self._absent
             found = [TopicPartition(view.name, n) for n in range(before, count)]
-            self._counts[view.name] = count
             self._add(
                 [Partition(tp, self._starts.of(tp, new=new)) for tp in found if tp not in self._outbox.partitions]
             )
+
+        gone = [TopicPartition(view.name, n) for n in range(count, before)]
+        if gone:
+            left = dict(self._outbox.partitions)
+            dropped = [left.pop(tp) for tp in gone]
+            self._outbox.partitions = left
+            self._follow.dropped(dropped)
 
     # -- topics that are not there --------------------------------------------------------------------------------
 
