@@ -172,3 +172,19 @@ def test_a_transaction_is_complete_when_that_can_be_written(story: Story) -> Non
     assert (story.transaction[0], story.markers(0)) == ("PrepareCommit", 0)
     grow_home()
     assert (story.transaction[0], story.markers(0)) == ("CompleteCommit", 1)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_topic_that_is_deleted_is_waited_for_no_longer(story: Story, lost: bool) -> None:
+    """Whether its partition has no leader or too few replicas in sync: its marker need not be written any more."""
+    story.begin()
+    story.add()
+    letters = story.topic.partitions[0]
+    if lost:
+        letters.lead(-1)
+    else:
+        story.shrink(letters)
+    story.commit_transaction()
+    assert story.transaction[0] == "PrepareCommit"
+    story.cluster.delete_topic(story.topic)
+    assert story.transaction == ("CompleteCommit", 0, 0)

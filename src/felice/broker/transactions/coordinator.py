@@ -228,11 +228,13 @@ class Transactions:
             ending.stop()
 
     def _topic_deleted(self, topic: Topic) -> None:
-        """Forget all transactions with the topic in which they are kept."""
+        """Forget all transactions with the topic in which they are kept; wait for no markers in one that is gone."""
         if topic.name == TRANSACTIONS_TOPIC:
             for transaction in self:
                 self._forget(transaction.id)
             self._logs.clear()
+        for ending in tuple(self._endings.values()):
+            ending.advance()
 
     def _wait_for_expiry(self, at_least_ms: int = 1) -> None:
         """Look when the first of those that nobody uses is due to be forgotten."""
