@@ -344,6 +344,16 @@ def share_begun_anew(asker: Asker) -> Any:
     return answers
 
 
+@question
+def share_state_deleted(asker: Asker) -> Any:
+    """The group's state is deleted while a leader hands out the partition."""
+    readers = Readers(asker, 2)
+    answers = [readers.open("one")]
+    readers.store.delete(0)
+    answers += [readers.say("one", (0, 1, ACCEPT)), readers.fetch("one", said=[(0, 1, ACCEPT)])]
+    return [*answers, readers.say("one", (0, 1, RELEASE)), readers.fetch("one")]
+
+
 @permissive
 def share_partitions_that_are_kept_from_somebody(asker: Asker) -> Any:
     """A member of a group, or a reader of a topic, who may not be one."""

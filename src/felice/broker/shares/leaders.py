@@ -122,7 +122,7 @@ class ShareLeaders:
         """Begin to hand out a partition."""
         epoch = partition.leader_epoch
         state = self._cluster.share_state
-        with _told():
+        with _told(wordless=ErrorCode.UNKNOWN_SERVER_ERROR):  # As in Kafka, but not where it writes.
             known = state.read(*key, epoch)
         start = known.start_offset
         if start == UNCHOSEN:
@@ -232,13 +232,13 @@ class _Led:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Make of what the share coordinator refuses what members are told."""
+def _told(wordless: ErrorCode | None = None) -> Iterator[None]:
+    """Make of what the share coordinator refuses what members are told; one code may come without words."""
     try:
         yield
     except Refused as refused:
         code = CODES.get(refused.code, ErrorCode.UNKNOWN_SERVER_ERROR)
-        raise Refused(code, str(refused), shown=code != ErrorCode.UNKNOWN_SERVER_ERROR) from refused
+        raise Refused(code, str(refused), shown=code != wordless) from refused
 
 
 def _seconds(text: str) -> float:
