@@ -240,6 +240,22 @@ def test_both_lanes_come_together_again(broker: Broker) -> None:
         assert broker.requests.count - asked <= 5
 
 
+def test_11_a_side_lane_that_gets_no_answer_holds_up_its_own_partitions_only(broker: Broker) -> None:
+    """Row 11: its connection may be half-open, and the main lane's is not."""
+    with Consumer[Any, bytes](broker.bootstrap_servers, "letters", request_timeout=20.0) as reading:
+        reading.ready()
+        wait_for_long_poll(broker, reading._core)
+        with broker.faults.half_open("Fetch") as fault:
+            reading.seek(("letters", 0), 0)
+            fault.wait()
+            for n in range(3):
+                produce(broker, "letters", [(1, batch(0, [b"%d" % n]))])
+                assert reading.poll(5).values() == [b"%d" % n]
+            after = broker.requests.count
+            assert not reading.poll(1.2)
+            assert broker.requests.count - after <= 6
+
+
 def test_new_records_come_at_once_whatever_the_lanes_do(broker: Broker) -> None:
     """A record written while the consumer waits is there in milliseconds, for every partition, many times over."""
     took = []

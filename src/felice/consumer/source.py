@@ -12,8 +12,9 @@ of the session and with a wait of `SIDE_WAIT`, again and again until the main la
 Then both must come together, or two lanes would poll beside each other for ever:
 
 - When the main lane is free, it asks for all that want to be fetched. Where the side lane is just asking for some, and
-  nothing is known to wait at the broker for the others, it lets the side lane finish first (that is `SIDE_WAIT` at
-  most) and then asks for all.
+  nothing is known to wait at the broker for the others, it lets the side lane finish first (that is `SIDE_WAIT` and a
+  round trip) and then asks for all. Where that takes longer than `SIDE_PATIENCE`, the side lane's connection may be
+  dead, and the main lane goes on without its partitions.
 - The side lane begins only while a request of the main lane is under way.
 
 So a partition that wants is asked for within `SIDE_WAIT` and a round trip, and a consumer whose partitions have nothing
@@ -59,6 +60,10 @@ SESSION_ERRORS = frozenset(
     }
 )
 """Errors of a whole answer after which another session is opened."""
+
+
+SIDE_PATIENCE = 1.0
+"""Seconds that the main lane waits for the side lane to finish."""
 
 
 class Flight:
@@ -130,6 +135,7 @@ class Source:
         self._side_done = asyncio.Event()
         self._main_busy = False
         self._side_busy = False
+        self._side_late = False
         self._ended = False
 
     def poke(self) -> None:
@@ -157,18 +163,27 @@ class Source:
             if not wanted:
                 await self._bell.wait()
                 continue
-            if self._side_busy and not any(map(self._pantry.waiting, wanted)):
-                self._side_done.clear()
-                await self._side_done.wait()
+            beside = self._side_busy and not self._side_late
+            if beside and not any(map(self._pantry.waiting, wanted)):
+                await self._meet()
                 continue
             # A long wait only where nobody is left out who would have to wait for its end.
-            max_wait = self._config.fetch_max_wait if not self._side_busy else SIDE_WAIT
+            max_wait = SIDE_WAIT if beside else self._config.fetch_max_wait
             self._main_busy = True
             try:
                 pause = await self._fetch(wanted, self.session, max_wait)
             finally:
                 self._main_busy = False
             await self._rest(pause, self._bell)
+
+    async def _meet(self) -> None:
+        """Let the side lane finish, or note that it takes too long."""
+        self._side_done.clear()
+        try:
+            async with asyncio.timeout(SIDE_PATIENCE):
+                await self._side_done.wait()
+        except TimeoutError:
+            self._side_late = True
 
     async def _run_side(self) -> None:
         while True:
@@ -181,7 +196,7 @@ class Source:
             try:
                 pause = await self._fetch(wanted, None, min(SIDE_WAIT, self._config.fetch_max_wait))
             finally:
-                self._side_busy = False
+                self._side_busy = self._side_late = False
                 self._side_done.set()
             await self._rest(pause, self._side_bell)
 
