@@ -374,10 +374,13 @@ class Cluster:
 
     def configure_topic(self, topic: Topic, texts: Mapping[str, str | None]) -> None:
         """Give a topic other settings, over those of the brokers."""
+        short = [partition for partition in topic.partitions if partition.is_short]
         topic.settings = topic_settings(texts, self.settings)
         for partition in topic.partitions:
             if partition.log.segments:
                 self._tend(partition)
+        for partition in short:
+            partition.look_again()
 
     def _tend(self, partition: Partition) -> None:
         """Look after a partition's log from now on."""

@@ -268,6 +268,10 @@ class Partition:
             self._advance(was_short and not self.is_short)
             self._finish_reassignment(alive)
 
+    def look_again(self) -> None:
+        """Go on where too few replicas were in sync, and by other settings they are enough."""
+        self._advance(not self.is_short)
+
     def _follow(self, alive: Collection[int]) -> None:
         """Drop the copies of replicas that follow."""
         following = [node for node in self.replicas if node in alive and node not in self.paused]

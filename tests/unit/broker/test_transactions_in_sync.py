@@ -188,3 +188,16 @@ def test_a_topic_that_is_deleted_is_waited_for_no_longer(story: Story, lost: boo
     assert story.transaction[0] == "PrepareCommit"
     story.cluster.delete_topic(story.topic)
     assert story.transaction == ("CompleteCommit", 0, 0)
+
+
+def test_markers_are_written_as_soon_as_fewer_replicas_in_sync_are_enough(story: Story) -> None:
+    """By the topic's configuration; what was appended before can be read then, too."""
+    story.begin()
+    story.add()
+    letters = story.topic.partitions[0]
+    story.shrink(letters)
+    story.commit_transaction()
+    assert story.transaction[0] == "PrepareCommit"
+    story.cluster.configs.of(2).keep(TOPIC, {"min.insync.replicas": "1"})
+    assert (story.transaction, story.markers(0)) == (("CompleteCommit", 0, 0), 1)
+    assert letters.high_watermark == letters.log.end_offset
