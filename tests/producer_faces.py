@@ -74,6 +74,13 @@ class Face:
         """What the faces share: to look at what no caller needs to see."""
         return self.producer._core
 
+    def holds_nothing(self) -> bool:
+        """Tell whether all room is free, which a record's bytes are a moment after its outcome is told."""
+        deadline = time.monotonic() + PATIENCE
+        while self.core.used and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return not self.core.used
+
     def on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)

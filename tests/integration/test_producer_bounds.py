@@ -52,7 +52,7 @@ def test_row_47_memory_is_bounded_while_the_broker_is_frozen(broker: Broker, con
     for delivery in deliveries:
         producer.outcome(delivery)
     assert len(values(broker)) == len(deliveries) + 1
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_row_47_staged_records_are_in_the_same_bound(broker: Broker, connect: Connect) -> None:
@@ -63,7 +63,7 @@ def test_row_47_staged_records_are_in_the_same_bound(broker: Broker, connect: Co
     assert producer.core.used <= LIMIT
     with pytest.raises(FeliceError, match=f"{taken} records"):
         producer.flush()
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
     producer.send_and_wait("letters", b"x")
 
 
@@ -122,7 +122,7 @@ def test_row_47_a_long_linger_with_many_partitions_does_not_lock_the_room(broker
     assert time.monotonic() - started < 15
     producer.flush()
     assert len(values(broker, "wide")) == 1500
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_row_47_a_long_linger_does_not_lock_out_what_was_staged_late(broker: Broker, connect: Connect) -> None:
@@ -145,7 +145,7 @@ def test_row_47_a_long_linger_does_not_lock_out_what_was_staged_late(broker: Bro
     assert sent == 5999
     producer.flush()
     assert len(values(broker, "wide")) == 6000
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_row_47_what_lingers_does_not_lock_out_an_unknown_topic(broker: Broker, connect: Connect) -> None:
@@ -241,7 +241,7 @@ def test_a_long_run_of_failures_holds_no_memory(broker: Broker, connect: Connect
         batch = delivery._place()[0]
         assert batch.builder is None
         assert batch.payload is None
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_two_thousand_new_topics_at_once_do_not_hold_up_the_engine() -> None:

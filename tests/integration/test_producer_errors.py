@@ -347,7 +347,7 @@ def test_row_18_a_batch_too_large_for_the_broker_is_split(broker: Broker, connec
     assert values(broker, "narrow") == [b"first", *sent, *sent]
     assert all(record.headers == (("n", b"1"),) for record in broker.records("narrow", 0)[1:201])
     assert producer.heard.wait_for(BatchSplit)
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_row_18_only_the_record_that_cannot_fit_fails(broker: Broker, connect: Connect) -> None:
@@ -388,7 +388,7 @@ def test_a_batch_that_cannot_even_be_split_fails_alone(
             assert error.may_have_happened
         assert offsets(producer, deliveries[1::2]) == [1, 2, 3, 4, 5]
     assert producer.send_and_wait("letters", b"last", partition=0).offset == 1
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_a_flush_waits_for_both_halves(broker: Broker, connect: Connect) -> None:
@@ -429,7 +429,7 @@ def test_row_19_records_that_the_broker_refuses_fail_alone(
     assert values(broker, "compacted") == expected
     told = [deliveries[n].result(0).offset for n in range(300) if n % 10 != 3]
     assert told == list(range(len(told)))
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 # -- topics that are not there ------------------------------------------------------------------------------------
@@ -450,7 +450,7 @@ def test_row_5_records_for_an_unknown_topic_wait_in_order(broker: Broker, connec
     (filled,) = [partition for partition in log(broker, "cards").values() if partition]
     assert filled == numbers(200)
     producer.flush()
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
 
 
 def test_row_5_an_unknown_topic_fails_its_records_in_the_end(broker: Broker, connect: Connect) -> None:
@@ -465,7 +465,7 @@ def test_row_5_an_unknown_topic_fails_its_records_in_the_end(broker: Broker, con
     assert not error.may_have_happened
     assert all(isinstance(delivery.exception(10), DeadlineExceeded) for delivery in deliveries)
     producer.flush()
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
     assert "cards" not in broker.topics
 
 
@@ -635,7 +635,7 @@ def test_row_41_close_reports_what_is_left_within_its_time(broker: Broker, conne
     assert raised.value.failed == 50
     errors = [delivery.exception(0) for delivery in deliveries]
     assert all(isinstance(error, ClosedError) for error in errors)
-    assert producer.core.used == 0
+    assert producer.holds_nothing()
     if how == "frozen":
         assert {getattr(error, "may_have_happened", None) for error in errors} == {True, False}
     if fault is not None:
