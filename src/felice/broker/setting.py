@@ -129,8 +129,8 @@ class Setting:
         """Return a number that is in range."""
         low, high = self.low, self.high
         if text not in self.also and ((low is not None and number < low) or (high is not None and number > high)):
-            least = "" if low is None else f"at least {low:g}"
-            most = "" if high is None else f"at most {high:g}"
+            least = "" if low is None else f"at least {low:.15g}"
+            most = "" if high is None else f"at most {high:.15g}"
             raise self._wrong(text, " and ".join(filter(None, (least, most))))
         return number
 

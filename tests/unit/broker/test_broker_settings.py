@@ -83,3 +83,16 @@ def test_names_that_collide() -> None:
     """Dots and underscores are the same to metrics."""
     assert collision_key("a.b_c") == collision_key("a_b.c")
     assert collision_key("a.b") != collision_key("a-b")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "bounds"),
+    [
+        ("segment.bytes", "10", "at least 1048576"),
+        ("min.cleanable.dirty.ratio", "1.5", "at least 0 and at most 1"),
+    ],
+)
+def test_the_refusal_tells_the_bounds_to_the_last_digit(name: str, text: str, bounds: str) -> None:
+    """So that the next try is right."""
+    with pytest.raises(Refused, match=f"{bounds}$"):
+        Settings(TOPIC_SETTINGS, {name: text})
