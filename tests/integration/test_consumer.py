@@ -23,6 +23,7 @@ import pytest
 from felice import AsyncConsumer, Consumer
 from felice.broker import Broker
 from felice.consumer import Timestamp
+from felice.consumer.trail import Mark
 from felice.errors import (
     BrokerError,
     ClosedError,
@@ -31,8 +32,10 @@ from felice.errors import (
     DeserializeError,
     ErrorCode,
     ForkedError,
+    PartitionError,
     UsageError,
 )
+from felice.events import Event, PositionReset
 from felice.types import TopicPartition
 from felice.wire.records import BatchBuilder
 from plain_produce import produce
@@ -542,10 +545,10 @@ def test_an_interruption_at_any_instruction_loses_and_repeats_nothing(broker: Br
 
 
 class InterruptedOpening(Interruption):
-    """Raises at the n-th instruction of what begins with a chunk."""
+    """Raises at the n-th instruction of what begins with a chunk, and gives it back."""
 
     def concerns(self, frame: Any) -> bool:
-        return super().concerns(frame) and frame.f_code.co_name == "_open"
+        return super().concerns(frame) and frame.f_code.co_name in ("_open", "_give_back")
 
 
 def test_an_interruption_before_the_first_message_does_not_forget_where_reading_begins(broker: Broker) -> None:
@@ -567,6 +570,72 @@ def test_an_interruption_before_the_first_message_does_not_forget_where_reading_
             if not interruption.raised:
                 break
         assert 50 < nth < 999
+
+
+def test_an_interruption_does_not_keep_anybody_from_hearing_that_a_partition_has_stopped(broker: Broker) -> None:
+    with (
+        consumer(broker, "cards") as reading,
+        broker.faults.error(ErrorCode.TOPIC_AUTHORIZATION_FAILED, "Fetch", topic="cards", times=None),
+    ):
+        for nth in range(1000):
+            reading.seek(("cards", 0), 0)
+            interruption = InterruptedOpening(nth)
+            sys.settrace(interruption)
+            try:
+                with pytest.raises(PartitionError):
+                    reading.poll(5)
+            except InterruptedPollError:
+                sys.settrace(None)
+                with pytest.raises(PartitionError):
+                    reading.poll(5)
+            finally:
+                sys.settrace(None)
+            assert list(reading.failures) == [("cards", 0)]
+            if not interruption.raised:
+                break
+        assert 30 < nth < 999
+
+
+class InterruptedReturn(Interruption):
+    """Raises at the n-th instruction of what goes back to where a log was cut off."""
+
+    def concerns(self, frame: Any) -> bool:
+        return super().concerns(frame) and frame.f_code.co_name == "_go_back"
+
+
+def test_an_interruption_does_not_keep_anybody_from_hearing_that_a_log_was_cut_off(broker: Broker) -> None:
+    heard: list[Event] = []
+    produce(broker, "cards", [(0, batch(0, [b"x"] * 10))])
+    with consumer(broker, "cards", listeners=[heard.append]) as reading:
+        core = reading._core
+        for nth in range(1000):
+            reading.seek(("cards", 0), 0)
+            assert len(reading.poll(5)) == 10
+            heard.clear()
+            partition = core.outbox.partitions[TopicPartition("cards", 0)]
+            partition.shelf.cut = Mark(0, 7)
+            core.engine.run(announce, core, partition)
+            interruption = InterruptedReturn(nth)
+            sys.settrace(interruption)
+            try:
+                found = reading.poll(5)
+            except InterruptedPollError:
+                sys.settrace(None)
+                found = reading.poll(5)
+            finally:
+                sys.settrace(None)
+            assert found.offsets() == [7, 8, 9], nth
+            core.engine.callbacks.flush(5)
+            events = [event for event in heard if isinstance(event, PositionReset)]
+            assert {(event.before, event.after) for event in events} == {(10, 7)}, nth
+            if not interruption.raised:
+                assert len(events) == 1
+                break
+        assert 30 < nth < 999
+
+
+async def announce(core: Any, partition: Any) -> None:
+    core.outbox.announce(partition)
 
 
 @pytest.mark.parametrize("how", ["poll", "iterate"])

@@ -202,11 +202,11 @@ class Taker(Places[K, V], Generic[K, V]):
             except IndexError:
                 break
             if chunk.error is not None:
+                if partition.shelf is not shelf:
+                    return False
+                partition.error = chunk.error  # Noted first: nobody fetches it again once it is given back.
                 self._give_back(partition, shelf)
-                if partition.shelf is shelf:
-                    partition.error = chunk.error
-                    raise chunk.error
-                return False
+                raise chunk.error
             if chunk.jump >= 0:
                 shelf.reader = None
                 shelf.offset = shelf.position = chunk.jump
@@ -311,16 +311,18 @@ class Taker(Places[K, V], Generic[K, V]):
         whether reading goes on there, or stops with an error.
         """
         cut = shelf.cut
-        if cut is None or shelf.jumped != shelf.jumps:
-            return False  # What was cut off lies behind a jump, to which we have not come.
+        if cut is None or shelf.jumped != shelf.jumps or partition.shelf is not shelf:
+            return False  # What was cut off lies behind a jump, to which we have not come, or somebody has sought.
         at = partition.position
         reset = decide_cut(partition.tp, at, cut, self.config.offset_reset)
         if reset is None:
             self._seek(partition, Start(at), instead_of=shelf)
         elif not reset.moves:
             self._stop(partition, shelf, refusal(partition.tp, at, reset))
-        elif self._seek(partition, Start(reset.target), instead_of=shelf):
+        else:
+            # Told first: Ctrl-C in between has it told twice, and not never.
             self._events.emit(moved(self.config, partition.tp, at, reset))
+            self._seek(partition, Start(reset.target), instead_of=shelf)
         return True
 
     def stalled(self) -> PartitionError | None:
