@@ -101,7 +101,13 @@ class Placement:
         partition.tries += 1
         pause = backoff.next()
         partition.retry_at = self._clock.monotonic() + pause
-        self._loop.call_later(pause, self.poke, partition)
+        self._loop.call_later(pause, self._end_pause, partition, partition.retry_at)
+
+    def _end_pause(self, partition: Partition, until: float) -> None:
+        """Have a partition fetched again; the timer's clock may be coarser than ours, and nobody looks again."""
+        if partition.retry_at == until:
+            partition.retry_at = 0.0
+        self.poke(partition)
 
     def doubt(self, partition: Partition) -> None:
         """Fetch nothing more of a partition until its leader's log is known to have what was read (KIP-320).

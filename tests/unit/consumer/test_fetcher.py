@@ -92,3 +92,16 @@ def test_a_shelf_that_was_sought_away_gives_back_what_its_reader_held(fetcher: F
     fetcher.drain()
     assert fetcher.budget.buffered == 0
     assert partition.fetch_offset == 7
+
+
+def test_a_pause_ends_when_its_timer_says_so(fetcher: Fetcher) -> None:
+    """The timer's clock may be coarser than ours, and nobody would look a second time; a later pause goes on."""
+    (partition,) = fetcher._outbox.partitions.values()
+    timers: list[Any] = []
+    fetcher.placement._loop = SimpleNamespace(call_later=lambda _, *what: timers.append(what))  # type: ignore[assignment]
+    fetcher.placement.poke_later(partition)
+    fetcher.placement.poke_later(partition)
+    for (call, *arguments), expected in zip(timers, ([], [partition]), strict=True):
+        assert fetcher.wanted([partition]) == []
+        call(*arguments)
+        assert fetcher.wanted([partition]) == expected
