@@ -157,6 +157,34 @@ def test_markers_are_written_again_where_it_was_lost_that_they_are(story: Story)
     assert (story.shown, story.markers()) == (("CompleteCommit", 0, set()), 2)
 
 
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_a_marker_that_was_lost_with_its_leader_is_written_again(story: Story, version: int) -> None:
+    """Another replica in sync did not have it yet; until one has, the transaction is not complete."""
+    letters, nodes = story.topic.partitions[0], story.cluster.nodes
+    story.begin()
+    story.add(version=version)
+    story.cluster.pause_replica(letters, next(node for node in nodes if node != letters.leader))
+    story.end(version=version)
+    assert (story.shown[0], story.markers()) == ("PrepareCommit", 1)
+    story.cluster.node_stopped(nodes[letters.leader])
+    assert (story.shown[0], story.markers(), letters.high_watermark) == ("CompleteCommit", 1, 1)
+
+
+def test_a_transaction_is_complete_when_all_replicas_in_sync_have_its_markers(story: Story) -> None:
+    """However that comes about."""
+    letters, nodes = story.topic.partitions[0], story.cluster.nodes
+    follower = next(node for node in nodes if node != letters.leader)
+    for go_on in (story.cluster.grow_isr, story.cluster.shrink_isr):
+        story.begin()
+        story.add()
+        story.cluster.pause_replica(letters, follower)
+        story.end()
+        assert story.shown[0] == "PrepareCommit"
+        go_on(letters, follower)
+        assert story.shown[0] == "CompleteCommit"
+    assert story.markers() == 2
+
+
 def test_a_decision_that_was_lost_is_carried_out_no_further(story: Story) -> None:
     """Where the markers waited for a leader, the transaction is open again when that comes."""
     story.begin()

@@ -1,9 +1,10 @@
 """The markers that end a transaction on its partitions (KIP-98)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from felice.broker.coordination import OFFSETS_TOPIC, Kind
+from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.broker.transactions.transaction import Identity, State, Transaction
@@ -24,8 +25,8 @@ def mark(
     committed: bool,
     coordinator_epoch: int,
     version: int,
-) -> None:
-    """End a producer's transaction on a partition; refuse what is fenced."""
+) -> int:
+    """End a producer's transaction on a partition; return the offset behind the marker, or refuse what is fenced."""
     partition.producers.judge_end(*identity, coordinator_epoch, version)
     now = cluster.clock.time_ms()
     batch = control_batch(
@@ -50,12 +51,22 @@ def mark(
         cluster.groups.settle_transaction(partition.index, identity.producer_id, committed)
     # Whoever reads committed records only may now have all that lay behind the transaction's first one.
     partition.announce_growth(partition.log.size)
+    return offset + 1
+
+
+class Written(NamedTuple):
+    """A marker that was written."""
+
+    log: PartitionLog
+    end: int
+    """The offset behind it."""
 
 
 class Ending:
     """A transaction that is decided: writes its markers as soon as all replicas in sync have the decision.
 
-    It waits for partitions that have no leader, or too few replicas in sync: markers are written with acks=all.
+    Markers are written with acks=all: it waits for partitions that have no leader, or too few replicas in sync, and
+    then for all of these to have the marker. One that is lost before that, with its leader, is written again.
     """
 
     def __init__(self, cluster: "Cluster", transaction: Transaction, completed: Callable[[], None]) -> None:
@@ -64,7 +75,8 @@ class Ending:
         self._transaction = transaction
         self._decided = cluster.coordination.partition(Kind.TRANSACTION, transaction.id).log.end_offset
         self._completed = completed
-        self._missing = set(transaction.partitions)
+        self._missing: dict[tuple[str, int], Written | None] = dict.fromkeys(sorted(transaction.partitions))
+        """The partitions that are not done, with the markers that were written."""
         self._watched: set[Partition] = set()
         self._busy = False
         self._stopped = False
@@ -91,15 +103,17 @@ class Ending:
             self._watch(coordinator)
             return
         self._busy = True
-        for topic, index in sorted(self._missing):
+        for (topic, index), written in tuple(self._missing.items()):
             found = cluster.topics.get(topic)
             partition = None if found is None else found.partition(index)
-            if partition is not None and (partition.leader == NO_LEADER or partition.is_short):
-                self._watch(partition)
-                continue
-            self._missing.discard((topic, index))
             if partition is not None:
-                self._mark(topic, partition, coordinator.leader_epoch)
+                if written is None or written.log is not partition.log:
+                    written = self._mark(topic, partition, coordinator.leader_epoch)
+                if written is None or partition.high_watermark < written.end:
+                    self._missing[topic, index] = written
+                    self._watch(partition)
+                    continue
+            del self._missing[topic, index]
         self._busy = False
         if not self._missing:
             self.stop()
@@ -117,11 +131,13 @@ class Ending:
             partition.watchers.discard(self)
         self._watched.clear()
 
-    def _mark(self, topic: str, partition: Partition, coordinator_epoch: int) -> None:
-        """Write one marker. A partition that has seen a later epoch has had its end from somebody else."""
+    def _mark(self, topic: str, partition: Partition, coordinator_epoch: int) -> Written | None:
+        """Write one marker, unless that has to wait."""
+        if partition.leader == NO_LEADER or partition.is_short:
+            return None
         transaction = self._transaction
         try:
-            mark(
+            end = mark(
                 self._cluster,
                 topic,
                 partition,
@@ -130,5 +146,6 @@ class Ending:
                 coordinator_epoch=coordinator_epoch,
                 version=transaction.version,
             )
-        except Refused:
-            return
+        except Refused:  # It has seen a later epoch, so it has had its end from somebody else.
+            end = partition.high_watermark
+        return Written(partition.log, end)
