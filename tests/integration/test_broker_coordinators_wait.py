@@ -225,22 +225,44 @@ def test_a_member_of_a_consumer_group_waits_too(stage: Stage) -> None:
     assert (late.error_code, late.error_message) == (NOT_AVAILABLE, None)
 
 
-def test_a_marker_needs_enough_replicas_in_sync() -> None:
-    """As whatever is written with acks=all; nothing is appended where they are too few."""
-    marker = WriteTxnMarkersRequest.WritableTxnMarker(
+def marker() -> WriteTxnMarkersRequest:
+    """A marker from outside."""
+    made = WriteTxnMarkersRequest.WritableTxnMarker(
         producer_id=7,
         producer_epoch=0,
         transaction_result=True,
         topics=[WriteTxnMarkersRequest.WritableTxnMarkerTopic(name=TOPIC, partition_indexes=[0])],
         coordinator_epoch=0,
     )
+    return WriteTxnMarkersRequest(markers=[made])
+
+
+def marker_code(answer: Any) -> int:
+    """The code of its answer."""
+    return int(answer.markers[0].topics[0].partitions[0].error_code)
+
+
+def test_a_marker_waits_for_a_replica_that_lags(stage: Stage) -> None:
+    """Until all in sync have it."""
+    broker = stage.broker
+    leader = broker.leader(TOPIC, 0)
+    with Asker(broker.nodes[leader], "test") as asker:
+        broker.pause_replica(TOPIC, 0, 3 - leader)
+        waiting = stage.pool.submit(asker.ask, marker(), 1)
+        broker.wait_until(lambda: broker.offsets(TOPIC, 0) == (0, 1))
+        assert not waiting.done()
+        broker.grow_isr(TOPIC, 0, 3 - leader)
+        assert marker_code(waiting.result(10)) == 0
+
+
+def test_a_marker_needs_enough_replicas_in_sync() -> None:
+    """As whatever is written with acks=all; nothing is appended where they are too few."""
     with Broker(nodes=2, topics={TOPIC: 1}, configs={"min.insync.replicas": 2}) as broker:
         leader = broker.leader(TOPIC, 0)
         with Asker(broker.nodes[leader], "test") as asker:
 
             def written() -> int:
-                answer = asker.ask(WriteTxnMarkersRequest(markers=[marker]), 1)
-                return int(answer.markers[0].topics[0].partitions[0].error_code)
+                return marker_code(asker.ask(marker(), 1))
 
             broker.shrink_isr(TOPIC, 0, 3 - leader)
             assert (written(), broker.offsets(TOPIC, 0)) == (ErrorCode.NOT_ENOUGH_REPLICAS, (0, 0))

@@ -1,10 +1,12 @@
 """WriteTxnMarkers: markers from outside, as an admin sends them to end a transaction that hangs (KIP-664)."""
 
+import asyncio
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from felice.broker.authorization import Operation, Resource
 from felice.broker.call import Call, Handler
+from felice.broker.confirmation import Confirmation, Unconfirmed
 from felice.broker.refusal import Refused
 from felice.broker.transactions.markers import mark
 from felice.broker.transactions.transaction import Identity
@@ -14,14 +16,13 @@ from felice.wire.messages.write_txn_markers import WriteTxnMarkersRequest, Write
 __all__ = ["HANDLER"]
 
 Marker: TypeAlias = WriteTxnMarkersRequest.WritableTxnMarker
-Result: TypeAlias = WriteTxnMarkersResponse.WritableTxnMarkerResult
-TopicResult: TypeAlias = WriteTxnMarkersResponse.WritableTxnMarkerTopicResult
 PartitionResult: TypeAlias = WriteTxnMarkersResponse.WritableTxnMarkerPartitionResult
 
 
-def _handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersResponse:
-    """Write markers to the partitions that this node leads."""
-    return WriteTxnMarkersResponse(
+def _handle(call: Call, request: WriteTxnMarkersRequest) -> "WriteTxnMarkersResponse | asyncio.Future[Any]":
+    """Write markers to the partitions that this node leads, with acks=all."""
+    waiting: list[Unconfirmed[PartitionResult]] = []
+    response = WriteTxnMarkersResponse(
         markers=[
             WriteTxnMarkersResponse.WritableTxnMarkerResult(
                 producer_id=marker.producer_id,
@@ -29,10 +30,7 @@ def _handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersRespo
                     WriteTxnMarkersResponse.WritableTxnMarkerTopicResult(
                         name=topic.name,
                         partitions=[
-                            WriteTxnMarkersResponse.WritableTxnMarkerPartitionResult(
-                                partition_index=index, error_code=_mark(call, marker, topic.name, index)
-                            )
-                            for index in topic.partition_indexes
+                            _mark(call, marker, topic.name, index, waiting) for index in topic.partition_indexes
                         ],
                     )
                     for topic in marker.topics
@@ -41,10 +39,17 @@ def _handle(call: Call, request: WriteTxnMarkersRequest) -> WriteTxnMarkersRespo
             for marker in request.markers
         ]
     )
+    if not waiting:
+        return response
+    seconds = call.cluster.settings.number("request.timeout.ms") / 1000
+    return Confirmation(call.loop, call.node.id, waiting, seconds, lambda: response).future
 
 
-def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
-    """Write one marker."""
+def _mark(
+    call: Call, marker: Marker, topic: str, index: int, waiting: list[Unconfirmed[PartitionResult]]
+) -> PartitionResult:
+    """Write one marker; what not all replicas in sync have goes to those that wait."""
+    result = PartitionResult(partition_index=index, error_code=ErrorCode.NONE)
     try:
         call.check_faults(topic, index)
         if not call.may(Operation.ALTER, Resource.CLUSTER):
@@ -56,7 +61,7 @@ def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
         partition = call.led_partition(topic, index)
         if partition.is_short:
             raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS, "a marker is written with acks=all")
-        mark(
+        end = mark(
             call.cluster,
             topic,
             partition,
@@ -65,9 +70,11 @@ def _mark(call: Call, marker: Marker, topic: str, index: int) -> ErrorCode:
             coordinator_epoch=marker.coordinator_epoch,
             version=marker.transaction_version,
         )
+        if partition.high_watermark < end:
+            waiting.append(Unconfirmed(partition, end, result))
     except Refused as refused:
-        return refused.code
-    return ErrorCode.NONE
+        result.error_code = refused.code
+    return result
 
 
 def _partitions(call: Call, request: WriteTxnMarkersRequest) -> Iterable[tuple[str, int]]:
