@@ -14,7 +14,7 @@ from felice import AsyncConsumer, Consumer
 from felice.broker import Broker
 from felice.consumer.start import Start
 from felice.errors import ErrorCode, LogTruncated, OffsetReset, PartitionError
-from felice.events import Event, PartitionFailed, PositionReset
+from felice.events import Event, PartitionFailed, PositionReset, TopicRecreated
 from felice.types import TopicPartition
 from felice.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from felice.wire.messages.fetch import FetchRequest, FetchResponse
@@ -352,6 +352,34 @@ def test_5_partitions_that_a_new_topic_does_not_have_are_read_no_more(broker: Br
         broker.delete_topic("cards")
         broker.create_topic("cards", 3)
         more(b"newer", 3)
+
+
+def test_5_a_partition_that_goes_while_its_end_is_asked_for_has_no_lag(broker: Broker) -> None:
+    """Row 5: those that are left have."""
+    broker.create_topic("cards", 3)
+    cards_0 = TopicPartition("cards", 0)
+    lags: list[dict[TopicPartition, int]] = []
+    gone = threading.Event()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, TopicRecreated):
+            gone.set()
+
+    with Consumer[Any, Any](
+        broker.bootstrap_servers, "cards", metadata_max_age=0.1, listeners=[hear], **FAST
+    ) as reading:
+        reading.ready()
+        with broker.faults.error(
+            ErrorCode.NOT_LEADER_OR_FOLLOWER, "ListOffsets", topic="cards", partition=0, times=None
+        ) as fault:
+            asking = threading.Thread(target=lambda: lags.append(reading.lag(timeout=20)))
+            asking.start()
+            fault.wait()
+            broker.delete_topic("cards")
+            broker.create_topic("cards", 1)
+            assert gone.wait(10)
+        asking.join()
+        assert lags == [{cards_0: 0}]
 
 
 # -- a broker that sends what no broker should ------------------------------------------------------------------------

@@ -172,8 +172,8 @@ class Core(Taker[K, V], Generic[K, V]):
     async def lag(self, deadline: float) -> dict[TopicPartition, int]:
         """Ask how many offsets lie between each position and its partition's end."""
         ends = await self.ends(None, deadline, END)
-        positions = {tp: self.position(self.outbox.partitions[tp]) for tp in ends}
-        return {tp: max(0, end - positions[tp]) for tp, end in ends.items() if positions[tp] >= 0}
+        positions = {tp: self.position(partition) for tp, partition in self.outbox.partitions.items() if tp in ends}
+        return {tp: max(0, ends[tp] - at) for tp, at in positions.items() if at >= 0}
 
 
 def build(
