@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from felice.broker.coordination import Kind
-from felice.broker.shares.acquisition import Wish
+from felice.broker.shares.acquisition import Span, Wish
 from felice.broker.shares.deliveries import Acquired
 from felice.broker.shares.handout import Acknowledged, Handout
 from felice.broker.shares.log_reader import read_from
@@ -28,6 +28,10 @@ class SharedPartition:
         self.node = self.cluster.nodes[1]
         self.configure(**settings)
         self.cluster.share_state.initialize(*self.key, 1, start)
+        self.compacted: set[Span] = set()
+        """Batches that are not in the log any more."""
+        self.aborted: set[Span] = set()
+        """Batches that members do not get."""
 
     def configure(self, **settings: object) -> None:
         """Set configurations of the group; they have underscores for dots, and no `share.` in front."""
@@ -52,11 +56,17 @@ class SharedPartition:
         """Acquire records for a member."""
         if not self.handout.has_room:
             return []
-        offset = self.handout.window.next_offset
+        offset, log_start = self.handout.window.next_offset, self.partition.log.start_offset
+        if offset < log_start:
+            self.handout.window.log_starts_at(log_start)
+            return []
         stretch = read_from(
             self.partition, offset, self.handout.window.reach(most), 1 << 20, at_least_one=True, committed=False
         )
-        return self.handout.acquire(Wish(member, most, size, strict), offset, stretch.spans)
+        spans = [span for span in stretch.spans if span not in self.compacted]
+        acquired = self.handout.acquire(Wish(member, most, size, strict), offset, spans)
+        unwanted = [span for span in spans if span in self.aborted]
+        return self.handout.window.archive_acquired(acquired, unwanted)
 
     def say(self, first: int, last: int, types: Sequence[int] | int, member: str = "one") -> None:
         """Acknowledge."""

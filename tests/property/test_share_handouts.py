@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from felice.broker.shares.deliveries import RecordState
 from share_partition import SharedPartition
 
 LOCK = 15.0
+LOCKS, LARGEST = 100, 12
+MOST_ABORTED = LOCKS // LARGEST
+"""As on Kafka a group is stuck for good where more records follow each other that nobody gets than may be in flight."""
 GAP, ACCEPT, RELEASE, REJECT, RENEW = range(5)
 MEMBERS = st.sampled_from(["one", "two"])
 OPEN, DONE = "open", "done"
@@ -33,24 +36,49 @@ class Modelled:
 
 
 class Sharing(RuleBasedStateMachine):
-    """Members acquire, acknowledge, release, and are too slow; the leader changes; records are deleted."""
+    """Members acquire, acknowledge, release, and are too slow; the leader changes.
+
+    Records are deleted, compacted, or belong to transactions that were aborted: what becomes of those is not modelled.
+    """
 
     def __init__(self):
         super().__init__()
         self.records: list[Modelled] = []
+        self.spans: list[tuple[int, int]] = []
         self.now = 0.0
+
+    def is_gone(self, offset):
+        """Tell whether nobody waits for a record."""
+        gone = self.shared.compacted | self.shared.aborted
+        return offset < self.shared.partition.log.start_offset or any(first <= offset <= last for first, last in gone)
 
     @initialize(most=st.integers(2, 6))
     def begin(self, most):
         self.most = most
         self.shared = SharedPartition(
-            delivery_count_limit=most, record_lock_duration_ms=int(LOCK * 1000), partition_max_record_locks=100
+            delivery_count_limit=most, record_lock_duration_ms=int(LOCK * 1000), partition_max_record_locks=LOCKS
         )
 
-    @rule(count=st.integers(1, 12))
-    def append(self, count):
+    @rule(count=st.integers(1, LARGEST), aborted=st.sampled_from([False, False, False, True]))
+    def append(self, count, aborted):
+        self.spans.append((len(self.records), len(self.records) + count - 1))
+        if aborted and len(self.shared.aborted) < MOST_ABORTED:
+            self.shared.aborted.add(self.spans[-1])
         self.shared.append(count)
         self.records += [Modelled() for _ in range(count)]
+
+    @precondition(lambda self: self.records)
+    @rule(count=st.integers(1, 15))
+    def delete(self, count):
+        log = self.shared.partition.log
+        self.shared.partition.delete_before(min(log.start_offset + count, log.end_offset))
+
+    @precondition(lambda self: self.spans)
+    @rule(data=st.data())
+    def compact(self, data):
+        span = data.draw(st.sampled_from(self.spans))
+        self.shared.compacted.add(span)
+        self.shared.aborted.discard(span)
 
     @rule(member=MEMBERS, most=st.integers(1, 20), size=st.integers(1, 10), strict=st.booleans())
     def acquire(self, member, most, size, strict):
@@ -66,6 +94,10 @@ class Sharing(RuleBasedStateMachine):
             assert behind < first <= last
             behind = last
             for offset in range(first, last + 1):
+                if self.is_gone(offset):
+                    assert not any(one <= offset <= other for one, other in self.shared.aborted)
+                    assert offset >= self.shared.partition.log.start_offset
+                    continue
                 record = self.records[offset]
                 assert (record.state, record.owner) == (OPEN, ""), offset
                 record.deliveries += 1
@@ -75,7 +107,9 @@ class Sharing(RuleBasedStateMachine):
     @rule(member=MEMBERS, data=st.data())
     def say(self, member, data):
         """Acknowledge some of what a member has, with one type or one for each."""
-        own = [offset for offset, record in enumerate(self.records) if record.owner == member]
+        own = [
+            offset for offset, record in enumerate(self.records) if record.owner == member and not self.is_gone(offset)
+        ]
         if not own:
             return
         first = last = data.draw(st.sampled_from(own))
@@ -122,14 +156,20 @@ class Sharing(RuleBasedStateMachine):
         window = self.shared.handout.window
         for batch in window.batches:
             for offset in range(max(batch.first, window.start), batch.last + 1):
+                if self.is_gone(offset):
+                    continue
                 delivery, record = batch.at(offset), self.records[offset]
                 assert delivery.owner == record.owner, offset
                 assert delivery.count == record.deliveries, offset
                 assert delivery.state.is_final == (record.state == DONE), offset
-        assert all(record.state == DONE for record in self.records[: window.start])
+        assert self.are_done(window.start)
         done = sum(batch.final_between(window.start, batch.last) for batch in window.batches)
         assert window.complete == done
-        assert window.size <= 100 + 20 + 12
+        assert window.size <= LOCKS + 20 + LARGEST
+
+    def are_done(self, end):
+        """Tell whether nothing is left to do with the records before an offset."""
+        return all(record.state == DONE or self.is_gone(offset) for offset, record in enumerate(self.records[:end]))
 
     def teardown(self):
         """Nothing is lost: what is left comes to somebody, until all is done with."""
@@ -138,15 +178,12 @@ class Sharing(RuleBasedStateMachine):
         self.wait(LOCK)
         for _ in range(20 * len(self.records)):
             acquired = self.shared.acquire("last")
-            if not acquired:
-                break
             self.take("last", acquired)
             for first, last, _ in acquired:
                 self.shared.say(first, last, ACCEPT, "last")
                 for offset in range(first, last + 1):
                     self.records[offset].settle(DONE, self.most)
-        assert all(record.state == DONE for record in self.records)
-        assert self.shared.handout.window.start == len(self.records)
+        assert self.are_done(len(self.records))
 
 
 TestSharing = Sharing.TestCase

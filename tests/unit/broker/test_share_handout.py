@@ -187,6 +187,21 @@ def test_records_that_are_deleted_are_not_delivered_again():
     assert shared.acquire(most=1) == [(6, 7, 3)]
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_of_a_batch_across_the_logs_start_only_what_is_left_is_delivered(strict):
+    """Also while a member still has what lies before it; and whoever comes next gets the rest."""
+    shared = made(4)
+    shared.acquire()
+    shared.append(8)
+    shared.partition.log.delete_before(7)
+    shared.handout.window.log_starts_at(7)
+    acquired = shared.acquire("two", most=2, strict=strict)
+    assert acquired == ([(7, 8, 1)] if strict else [(7, 11, 1)])
+    shared.say(7, acquired[-1].last, ACCEPT, "two")
+    shared.append(1)
+    assert shared.acquire("two") == ([(9, 11, 1), (12, 12, 1)] if strict else [(12, 12, 1)])
+
+
 def test_a_window_that_is_empty_follows_the_logs_start():
     """Also where it lies far ahead."""
     shared = made(4, 4)
