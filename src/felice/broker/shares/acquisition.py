@@ -149,8 +149,8 @@ class Acquisition:
         Where they fill a hole, `upto` is its end: what is not acquired of it stays one.
         """
         window = self._window
-        # A batch in the log may lie across its start. Kafka does this only where nothing is in flight, and else hands out
-        # deleted records; in the strict mode it looks for the rest of them for ever.
+        # A batch in the log may lie across its start. Kafka does this only where nothing is in flight, and hands out
+        # deleted records else; in the strict mode it looks for the rest of them for ever.
         first = max(first, window.start)
         if room < last - first + 1:
             last = min(last, self._end_of(first + room - 1))
