@@ -59,9 +59,7 @@ def clean(partition: Partition, settings: Settings, end: int, *, now: int, produ
     Producers that were not heard of since `producers_since` need not be known any more when the log is read anew.
     """
     log, transactions = partition.log, partition.transactions
-    for copy in partition.behind.values():
-        if copy.end < partition.high_watermark:  # Then it may lack the ends of transactions, too.
-            copy.part_from(log)
+    partition.part_copies()
     count = sum(segment.base_offset < end for segment in log.segments)
     left = compact(
         log.segments[:count],

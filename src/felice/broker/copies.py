@@ -2,8 +2,8 @@
 
 Replicas that follow need nothing of their own, they share the leader's log. One that stops following keeps the log that
 it followed and its end there. A log is never cut, only replaced by a shorter one, so what a replica has stays as it was
-although others went on with less. Only compaction changes a log, and it parts those from it before that lack something
-of what it goes by.
+although others went on with less. Only what is compacted or deleted goes from a log itself, and before that those part
+from it that are far behind.
 """
 
 from collections.abc import Callable
@@ -47,6 +47,6 @@ class Copy:
         return cls(PartitionLog(), LeaderEpochs(), 0, 0, 0, OpenTransactions())
 
     def part_from(self, log: PartitionLog) -> None:
-        """Keep what there is now, if it is of this log, which is about to be compacted further on."""
+        """Keep what there is now, if it is of this log, which is about to lose records."""
         if self.log is log:
             self.log, self.transactions = log.prefix(self.end), self.transactions.copy()

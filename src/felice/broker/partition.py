@@ -134,9 +134,16 @@ class Partition:
 
     def delete_before(self, offset: int) -> None:
         """Move the start of the log up to `offset`."""
+        self.part_copies()
         self.log.delete_before(offset)
         self.epochs.advance(self.log.start_offset)
         self.transactions.delete_before(self.log.start_offset)
+
+    def part_copies(self) -> None:
+        """Let replicas keep what they have that lack something that readers saw: the log is about to lose records."""
+        for copy in self.behind.values():
+            if copy.end < self.high_watermark:  # Then it may lack the ends of transactions, too.
+                copy.part_from(self.log)
 
     # --- leaders ---
 

@@ -143,6 +143,19 @@ def test_nothing_goes_that_not_all_replicas_in_sync_have():
     assert offsets(partition) == []
 
 
+def test_a_replica_that_stopped_keeps_what_is_deleted_meanwhile():
+    """When it is elected, uncleanly, its log begins and ends where it did."""
+    cluster = virtual_cluster(2)
+    partition = created(cluster, unclean_leader_election_enable=True)
+    write(cluster, partition, b"k")
+    cluster.shrink_isr(partition, 2)
+    for _ in range(3):
+        write(cluster, partition, b"k")
+    partition.delete_before(2)
+    cluster.node_stopped(cluster.nodes[1])
+    assert (partition.leader, offsets(partition), partition.log.start_offset) == (2, [0], 0)
+
+
 def test_leader_epochs_begin_where_the_log_does():
     cluster = virtual_cluster(2)
     partition = created(cluster, retention_ms=1000)
