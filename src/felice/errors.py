@@ -19,7 +19,7 @@
     ├── UnsupportedVersion     no version of a request that both sides speak
     ├── PartitionError         reading one partition cannot go on
     │   ├── OffsetReset        the position is not in the log, or the topic is another one now
-    │   │   └── LogTruncated   the log was cut off below the position: records that were read are lost
+    │   │   └── LogTruncated   the log was cut off below the position
     │   └── DeserializeError   a deserializer refused a key or a value
     ├── DeliveryError          records that were not delivered: from a delivery, `flush` or `close`
     └── BrokerError            a broker's error code; `code`, `name`
