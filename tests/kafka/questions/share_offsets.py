@@ -54,9 +54,13 @@ class Ledger:
         return told(self.asker.ask(AlterShareGroupOffsetsRequest(group_id=self.group, topics=topics), 0))
 
     def delete(self, *topics: str) -> Any:
-        """Delete."""
+        """Delete; what was deleted is put in order, for that is the order of random IDs."""
         names = [DeleteShareGroupOffsetsRequest.Topic(topic_name=name) for name in topics]
-        return told(self.asker.ask(DeleteShareGroupOffsetsRequest(group_id=self.group, topics=names), 0))
+        answer = self.asker.ask(DeleteShareGroupOffsetsRequest(group_id=self.group, topics=names), 0)
+        deleted = [each for each in answer.responses if not each.error_code]
+        deleted.sort(key=lambda each: each.topic_name, reverse=True)
+        answer.responses = [each if each.error_code else deleted.pop() for each in answer.responses]
+        return told(answer)
 
     def listed(self) -> Any:
         """Return how the group is listed."""
