@@ -3,11 +3,12 @@
 As in Kafka the topics are made when they are first needed; unlike there, the first question already finds them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from felice.broker.java import string_hash
+from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.errors import ErrorCode
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
     from felice.broker.topics import Topic
 
-__all__ = ["OFFSETS_TOPIC", "SHARE_STATE_TOPIC", "TRANSACTIONS_TOPIC", "Coordination", "Kind", "java_hash"]
+__all__ = ["OFFSETS_TOPIC", "SHARE_STATE_TOPIC", "TRANSACTIONS_TOPIC", "Coordination", "Kind", "KnownLogs", "java_hash"]
 
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
@@ -154,6 +155,34 @@ class _Moves:
         """Tell all."""
         for listener in self._listeners:
             listener(self._index)
+
+
+class KnownLogs:
+    """The logs of coordinators' partitions as they were last seen: where one was replaced, it has lost records."""
+
+    __slots__ = ("_logs",)
+
+    def __init__(self) -> None:
+        self._logs: dict[int, PartitionLog] = {}
+
+    @property
+    def indexes(self) -> Iterable[int]:
+        """The partitions that were seen."""
+        return self._logs.keys()
+
+    def note(self, home: Partition) -> None:
+        """Note a partition's log before it is written to, unless one is known: that is yet to be compared."""
+        self._logs.setdefault(home.index, home.log)
+
+    def replaced(self, home: Partition) -> bool:
+        """Tell whether a partition has another log than was known; from now on it is the known one."""
+        known = self._logs.get(home.index, home.log)
+        self._logs[home.index] = home.log
+        return known is not home.log
+
+    def clear(self) -> None:
+        """Forget all: the topic is gone."""
+        self._logs.clear()
 
 
 def java_hash(text: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from felice.broker import journal
 from felice.broker.clock import Timer
-from felice.broker.coordination import OFFSETS_TOPIC, Kind
+from felice.broker.coordination import OFFSETS_TOPIC, Kind, KnownLogs
 from felice.broker.groups.classic import ClassicGroup
 from felice.broker.groups.group import CheckPartition, Claim, Group, Record
 from felice.broker.groups.offsets import Committed
@@ -33,7 +33,7 @@ class Groups:
     def __init__(self, cluster: "Cluster") -> None:
         self.cluster = cluster
         self._groups: dict[str, Group] = {}
-        self._logs: dict[int, PartitionLog] = {}
+        self._logs = KnownLogs()
         """The logs of which this is known, by their partitions."""
         self._expiry: Timer | None = None
         cluster.coordination.when_moved(Kind.GROUP, self._moved)
@@ -148,7 +148,7 @@ class Groups:
         `writer` is the ID and the epoch of a producer in whose transaction that happens.
         """
         partition = self.cluster.coordination.partition(Kind.GROUP, group_id)
-        self._logs.setdefault(partition.index, partition.log)
+        self._logs.note(partition)
         return journal.write(partition, records, self.cluster.clock.time_ms(), writer=writer)
 
     def delete(self, group: Group) -> None:
@@ -224,8 +224,7 @@ class Groups:
         home = coordination.partitions(Kind.GROUP)[index]
         led = home.leader != NO_LEADER
         groups = [group for group in self if coordination.partition(Kind.GROUP, group.id) is home]
-        if led and self._logs.setdefault(index, home.log) is not home.log:
-            self._logs[index] = home.log
+        if led and self._logs.replaced(home):
             for group in groups:
                 group.moved(False)
                 self.remove(group)

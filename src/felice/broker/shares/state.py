@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from felice.broker import journal
-from felice.broker.coordination import SHARE_STATE_TOPIC, Kind
+from felice.broker.coordination import SHARE_STATE_TOPIC, Kind, KnownLogs
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.broker.shares.progress import SAME, UNKNOWN, Change, Known, Progress
@@ -25,7 +25,6 @@ from felice.wire.messages.share_state_topic import (
 
 if TYPE_CHECKING:
     from felice.broker.cluster import Cluster
-    from felice.broker.log import PartitionLog
     from felice.broker.topics import Topic
 
 __all__ = ["ShareState"]
@@ -43,7 +42,7 @@ class ShareState:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._known: dict[SharePartition, Known] = {}
-        self._logs: dict[int, PartitionLog] = {}
+        self._logs = KnownLogs()
         """The logs of which this is known, by their partitions."""
         self._upkeep = Upkeep(cluster.clock, self._known, self._homes, self._home, self._refresh)
         cluster.coordination.when_moved(Kind.SHARE, self._moved)
@@ -158,7 +157,7 @@ class ShareState:
     def _homes(self) -> Iterable[Partition]:
         """Return the partitions of `__share_group_state` that were written to."""
         homes = self._cluster.coordination.partitions(Kind.SHARE)
-        return [homes[index] for index in self._logs if index < len(homes)]
+        return [homes[index] for index in self._logs.indexes if index < len(homes)]
 
     # --- writing it down ---
 
@@ -234,7 +233,7 @@ class ShareState:
 
     def _append(self, home: Partition, records: Iterable[tuple[bytes, bytes | None]]) -> int:
         """Append records to a partition of `__share_group_state`; return the first one's offset."""
-        self._logs.setdefault(home.index, home.log)
+        self._logs.note(home)
         self._upkeep.wait()
         return journal.write(home, records, self._now())
 
@@ -251,9 +250,8 @@ class ShareState:
     def _moved(self, index: int) -> None:
         """Read anew from the log itself, where that was cut: it may not tell any more which topics are gone."""
         home = self._cluster.coordination.partitions(Kind.SHARE)[index]
-        if home.leader == NO_LEADER or self._logs.setdefault(index, home.log) is home.log:
+        if home.leader == NO_LEADER or not self._logs.replaced(home):
             return
-        self._logs[index] = home.log
         for key in [key for key in self._known if self._home(key) is home]:
             del self._known[key]
         from felice.broker.shares.reading import read_changes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from felice.broker import journal
 from felice.broker.clock import Timer
-from felice.broker.coordination import TRANSACTIONS_TOPIC, Kind
+from felice.broker.coordination import TRANSACTIONS_TOPIC, Kind, KnownLogs
 from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER
 from felice.broker.refusal import Refused
@@ -50,7 +50,7 @@ class Transactions:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
         self._known: dict[str, Transaction] = {}
-        self._logs: dict[int, PartitionLog] = {}
+        self._logs = KnownLogs()
         """The logs of which this is known, by their partitions."""
         self._timeouts: dict[str, Timer] = {}
         self._endings: dict[str, Ending] = {}
@@ -183,7 +183,7 @@ class Transactions:
         home = self._cluster.coordination.partitions(Kind.TRANSACTION)[index]
         if home.leader == NO_LEADER:
             return
-        if self._logs.setdefault(index, home.log) is not home.log:
+        if self._logs.replaced(home):
             self._read(index, home.log)
             return
         for transactional_id in (*self._endings, *self._timeouts):
@@ -201,7 +201,6 @@ class Transactions:
         for transaction in self:
             if self._index(transaction.id) == index:
                 self._forget(transaction.id)
-        self._logs[index] = log
         for transaction in state_log.read(log):
             self._known[transaction.id] = transaction
             if transaction.state is State.ONGOING:
@@ -276,7 +275,7 @@ class Transactions:
         home = self._cluster.coordination.partition(Kind.TRANSACTION, transactional_id)
         if home.is_short:
             raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, "too few replicas of the coordinator's log are in sync")
-        self._logs.setdefault(home.index, home.log)
+        self._logs.note(home)
         journal.write(home, [record], self._now())
 
     def _led(self, transaction: Transaction) -> bool:
