@@ -47,7 +47,7 @@ def dirty_part(log: PartitionLog, settings: Settings, stable_offset: int, now: i
     ready = [(each, end) for each, end in dirty if end <= limit]
     dirty_bytes = sum(each.size for each, _ in ready)
     clean_bytes = sum(each.size for each in log.segments if each.base_offset < start)
-    least = float(settings["min.cleanable.dirty.ratio"])  # type: ignore[arg-type]  # a number, by its kind
+    least = settings.ratio("min.cleanable.dirty.ratio")
     if dirty_bytes and (late or dirty_bytes > least * (dirty_bytes + clean_bytes)):
         return Verdict(ready[-1][1], None)
     return Verdict(None, min((due for due in dues if due > now), default=None))

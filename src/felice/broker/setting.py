@@ -187,6 +187,12 @@ class Settings:
         assert isinstance(value, int), name
         return value
 
+    def ratio(self, name: str) -> float:
+        """Return the value of a key that holds a number with a fraction."""
+        value = self[name]
+        assert isinstance(value, float), name
+        return value
+
     def flag(self, name: str) -> bool:
         """Return the value of a key that is true or false."""
         return self[name] is True
