@@ -544,6 +544,18 @@ def test_an_interruption_at_any_instruction_loses_and_repeats_nothing(broker: Br
         assert 100 < nth < 9_900
 
 
+def poll_again(reading: Any, interruption: Interruption) -> Any:
+    """Poll, and where that is interrupted once more."""
+    sys.settrace(interruption)
+    try:
+        return reading.poll(5)
+    except InterruptedPollError:
+        sys.settrace(None)
+        return reading.poll(5)
+    finally:
+        sys.settrace(None)
+
+
 class InterruptedOpening(Interruption):
     """Raises at the n-th instruction of what begins with a chunk, and gives it back."""
 
@@ -558,14 +570,7 @@ def test_an_interruption_before_the_first_message_does_not_forget_where_reading_
         for nth in range(1000):
             reading.seek(("cards", 0), Timestamp(BASE_TIME + 5))
             interruption = InterruptedOpening(nth)
-            sys.settrace(interruption)
-            try:
-                found = reading.poll(5)
-            except InterruptedPollError:
-                sys.settrace(None)
-                found = reading.poll(5)
-            finally:
-                sys.settrace(None)
+            found = poll_again(reading, interruption)
             assert found.offsets() == [5, 6, 7, 8, 9], nth
             if not interruption.raised:
                 break
@@ -580,16 +585,8 @@ def test_an_interruption_does_not_keep_anybody_from_hearing_that_a_partition_has
         for nth in range(1000):
             reading.seek(("cards", 0), 0)
             interruption = InterruptedOpening(nth)
-            sys.settrace(interruption)
-            try:
-                with pytest.raises(PartitionError):
-                    reading.poll(5)
-            except InterruptedPollError:
-                sys.settrace(None)
-                with pytest.raises(PartitionError):
-                    reading.poll(5)
-            finally:
-                sys.settrace(None)
+            with pytest.raises(PartitionError):
+                poll_again(reading, interruption)
             assert list(reading.failures) == [("cards", 0)]
             if not interruption.raised:
                 break
@@ -616,14 +613,7 @@ def test_an_interruption_does_not_keep_anybody_from_hearing_that_a_log_was_cut_o
             partition.shelf.cut = Mark(0, 7)
             core.engine.run(announce, core, partition)
             interruption = InterruptedReturn(nth)
-            sys.settrace(interruption)
-            try:
-                found = reading.poll(5)
-            except InterruptedPollError:
-                sys.settrace(None)
-                found = reading.poll(5)
-            finally:
-                sys.settrace(None)
+            found = poll_again(reading, interruption)
             assert found.offsets() == [7, 8, 9], nth
             core.engine.callbacks.flush(5)
             events = [event for event in heard if isinstance(event, PositionReset)]
