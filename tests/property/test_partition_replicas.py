@@ -1,6 +1,7 @@
 """A partition against a model in which every replica has a log of its own, whatever happens to nodes and leaders."""
 
 import contextlib
+from itertools import takewhile
 from typing import NamedTuple
 
 from hypothesis import settings
@@ -43,6 +44,11 @@ def records(log_batches, start, end):
     return found
 
 
+def shared(one, other):
+    """Return how many records two logs have the same, from the first on."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
 class Replicas(RuleBasedStateMachine):
     """Each replica's log is a list; whoever follows has the leader's."""
 
@@ -57,8 +63,23 @@ class Replicas(RuleBasedStateMachine):
         self.seen = []
         """What consumers may have read."""
         self.written = 0
+        self.partition.watchers.add(self)
         self.partition.found(self.alive)
         self.sync()
+
+    # --- as one who waits for the partition ---
+
+    def grew(self, size=0):
+        """What is appended the model knows by itself."""
+
+    advanced = grew
+
+    def changed(self):
+        """Somebody leads, if only for a moment: those who follow have what it has, and may lead next."""
+        self.paused.discard(self.partition.leader)
+        for node in self.partition.replicas:
+            self.logs.setdefault(node, [])
+        self.follow(self.partition.replicas)
 
     def follow(self, nodes):
         """Let nodes have what the present leader has, if there is one, before another may lead."""
@@ -178,7 +199,8 @@ class Replicas(RuleBasedStateMachine):
         assert set(partition.in_sync) <= set(partition.replicas) & self.alive
         if partition.leader != NO_LEADER:
             assert partition.leader in partition.in_sync
-            least = min(len(self.logs[node]) for node in partition.in_sync)
+            leads = self.logs[partition.leader]
+            least = min(shared(leads, self.logs[node]) for node in partition.in_sync)
             assert partition.high_watermark <= least
             if len(partition.in_sync) >= partition.least_in_sync:
                 assert partition.high_watermark == least
