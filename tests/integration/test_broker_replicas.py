@@ -108,6 +108,27 @@ def test_a_replica_in_sync_that_lags_holds_readers_and_writers_back(make_broker:
     one.hang_up()
 
 
+def test_what_a_lagging_replica_has_of_another_leader_is_not_in_sync(make_broker: MakeBroker) -> None:
+    """A record it has at the offset, but another one, does not let readers see the present leader's."""
+    broker = make_broker(topics={"letters": 1}, nodes=3)
+    ask = nodes_of(broker)
+    broker.pause_replica("letters", 0, 2)
+    produce(ask[1], b"lost", acks=1)
+    broker.pause_replica("letters", 0, 3)
+    broker.stop(1)
+    late = produce(ask[2], b"kept", timeout_ms=50)
+    assert (late.error_code, late.base_offset) == (ErrorCode.REQUEST_TIMED_OUT, 0)
+    state = broker.replication("letters", 0)
+    assert (state.in_sync, state.ends, state.high_watermark) == ((2, 3), {1: 1, 2: 1, 3: 1}, 0)
+    assert fetch(ask[2], 0).high_watermark == 0
+    broker.grow_isr("letters", 0, 3)
+    assert broker.replication("letters", 0).high_watermark == 1
+    broker.stop(2)
+    assert values(broker) == [b"kept"]
+    for asker in ask.values():
+        asker.hang_up()
+
+
 def test_writers_that_wait_are_answered_when_the_replica_catches_up_or_is_given_up(make_broker: MakeBroker) -> None:
     """A lagging replica is out of sync after `replica.lag.time.max.ms` on the broker's clock."""
     broker = make_broker(topics={"letters": 1}, nodes=2)

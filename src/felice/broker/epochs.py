@@ -68,3 +68,14 @@ class LeaderEpochs:
         if above == len(self._epochs):
             return UNDEFINED, UNDEFINED
         return (self._epochs[above - 1] if above else epoch), self._starts[above]
+
+    def shared_end(self, log_end: int, other: "LeaderEpochs", other_end: int) -> int:
+        """Return the offset up to which this log and another one, with their ends, have the same records.
+
+        What one leader wrote is the same everywhere, so the logs part in the newest epoch that both know, or behind it.
+        """
+        both = set(self._epochs).intersection(other._epochs)
+        if not both:
+            return 0
+        newest = max(both)
+        return min(self.end_of(newest, log_end)[1], other.end_of(newest, other_end)[1])

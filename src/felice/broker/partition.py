@@ -116,6 +116,16 @@ class Partition:
         copy = self.behind.get(node_id)
         return self.log.end_offset if copy is None else copy.end
 
+    def shared_end(self, node_id: int) -> int:
+        """Return the offset up to which a replica has what the leader has.
+
+        It may have others behind that: one that lags keeps what it had from the leader before.
+        """
+        copy = self.behind.get(node_id)
+        if copy is None or copy.log is self.log:
+            return self.end_of(node_id)
+        return self.epochs.shared_end(self.log.end_offset, copy.epochs, copy.end)
+
     # --- records ---
 
     def append(self, batch: Buffer, *, count: int, max_timestamp: int, now: int) -> int:
@@ -431,7 +441,7 @@ class Partition:
             return False
         end = self.log.end_offset
         if self.behind:
-            end = min((self.end_of(node) for node in self.in_sync), default=end)
+            end = min((self.shared_end(node) for node in self.in_sync), default=end)
         moved = end > self.high_watermark
         if moved:
             self.high_watermark = end

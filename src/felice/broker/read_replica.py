@@ -20,8 +20,8 @@ def preferred_replica(cluster: Cluster, partition: Partition, rack: str, offset:
     near = [
         node
         for node in partition.in_sync
-        if node in cluster.nodes and cluster.nodes[node].rack == rack and partition.end_of(node) >= offset
+        if node in cluster.nodes and cluster.nodes[node].rack == rack and partition.shared_end(node) >= offset
     ]
     if not near or partition.leader in near or offset < partition.log.start_offset:
         return None
-    return max(near, key=partition.end_of)
+    return max(near, key=partition.shared_end)

@@ -57,3 +57,13 @@ def test_a_shorter_log_knows_the_epochs_it_has_records_of() -> None:
     assert (shorter.latest, shorter.latest_start, shorter.end_of(1, 25)) == (1, 10, (1, 25))
     assert epochs.prefix(26).latest == epochs.latest == 4
     assert epochs.prefix(0).latest_start == UNDEFINED
+
+
+def test_two_logs_part_in_the_newest_epoch_that_both_know() -> None:
+    """They have the same up to where the first of them leaves it, and nothing where they share no epoch."""
+    ours, theirs = history((0, 0), (1, 10), (4, 25)), history((0, 0), (1, 10), (2, 20), (3, 30))
+    assert ours.shared_end(40, theirs, 35) == theirs.shared_end(35, ours, 40) == 20
+    assert ours.shared_end(40, ours.prefix(15), 15) == 15
+    assert ours.shared_end(40, ours.prefix(30), 30) == 30
+    assert ours.shared_end(40, history(), 0) == 0
+    assert ours.shared_end(40, history((7, 0)), 12) == 0
