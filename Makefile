@@ -35,11 +35,8 @@ test-fast: $(VENV)/.test  ## Run the unit and property tests
 test-plain: $(VENV)/.test  ## Run the unit and property tests once more, without the compiled modules
 	FELICE_NATIVE=0 $(PYTEST) -q -n 2 tests/unit tests/property $(TESTARGS)
 
-# Other people's clients and brokers have time-outs of their own, which a busy machine runs into: what failed has one
-# more try, in sight. The unit and property tests have none.
-LIVE := tests/surface tests/integration tests/kafka
 test-live: $(VENV)/.test $(VENV)/.demo  ## Run the tests of the package's surface, with the embedded broker, and with Apache Kafka
-	$(PYTEST) -q $(LIVE) $(TESTARGS) || $(PYTEST) -q --last-failed $(LIVE) $(TESTARGS)
+	$(PYTEST) -q tests/surface tests/integration tests/kafka $(TESTARGS)
 
 kafka-jars: $(VENV)/.test  ## Fetch Apache Kafka through Maven (54 MB, once)
 	@$(RUN) tests/kafka/jars.py
