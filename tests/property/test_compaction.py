@@ -164,6 +164,10 @@ class Compaction(RuleBasedStateMachine):
                 self.sequences[producer] += 1
                 if producer in TRANSACTIONAL:
                     self.open.setdefault(producer, set()).add(offset)
+        # Of a producer there may be no batch left, but a marker: then it begins anew.
+        for known in partition.producers.active():
+            assert known.last_sequence < self.sequences[known.producer_id]
+            self.sequences[known.producer_id] = known.last_sequence + 1
 
     @rule(share=st.floats(0, 1))
     def hold_a_slice(self, share):
