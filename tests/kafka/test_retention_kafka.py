@@ -23,6 +23,7 @@ from felice.wire.records import split
 
 TOPIC, SET = 2, 0
 MINUTE = 60_000
+EARLIEST = -2
 UNSTAMPED = 1 << 10
 """Stands for a batch without timestamps."""
 
@@ -90,9 +91,11 @@ def play(asker: Asker, case: Case, now: int, wait: Callable[[], object]) -> Any:
         asker.ask(DeleteRecordsRequest(topics=topics, timeout_ms=5000), 2)
     alter(asker, TOPIC, name, *((key, SET, text) for key, text in case.configs.items()))
     wait()
-    eventually(lambda: start(asker, name) >= case.start)
+    eventually(lambda: offset(asker, name, EARLIEST) >= case.start)
+    if case.deleted:  # Then it starts there at once; that segments before it are gone shows in what is found by time.
+        eventually(lambda: offset(asker, name, 0) >= case.start)
     wait()
-    answers = [fetch(asker, name, (0, offset)).responses[0].partitions[0] for offset in range(10)]
+    answers = [fetch(asker, name, (0, place)).responses[0].partitions[0] for place in range(10)]
     return [
         list_offsets(asker, name, -2, -1, -3, 0, version=7),
         [
@@ -103,10 +106,10 @@ def play(asker: Asker, case: Case, now: int, wait: Callable[[], object]) -> Any:
     ]
 
 
-def start(asker: Asker, name: str) -> int:
-    """Return where a log starts."""
-    offset: int = list_offsets(asker, name, -2)[0]["topics"][0]["partitions"][0]["offset"]
-    return offset
+def offset(asker: Asker, name: str, timestamp: int) -> int:
+    """Return the offset of the first record of that time, or -1."""
+    found: int = list_offsets(asker, name, timestamp, version=7)[0]["topics"][0]["partitions"][0]["offset"]
+    return found
 
 
 @pytest.mark.parametrize("name", CASES)
