@@ -12,11 +12,14 @@ from felice.errors import ErrorCode
 from felice.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
 from felice.wire.messages.consumer_group_heartbeat import ConsumerGroupHeartbeatRequest
 from felice.wire.messages.consumer_protocol import ConsumerProtocolSubscription
+from felice.wire.messages.delete_groups import DeleteGroupsRequest
+from felice.wire.messages.describe_groups import DescribeGroupsRequest
 from felice.wire.messages.end_txn import EndTxnRequest
 from felice.wire.messages.heartbeat import HeartbeatRequest
 from felice.wire.messages.init_producer_id import InitProducerIdRequest
 from felice.wire.messages.join_group import JoinGroupRequest
 from felice.wire.messages.leave_group import LeaveGroupRequest
+from felice.wire.messages.list_groups import ListGroupsRequest
 from felice.wire.messages.offset_commit import OffsetCommitRequest
 from felice.wire.messages.offset_delete import OffsetDeleteRequest
 from felice.wire.messages.offset_fetch import OffsetFetchRequest
@@ -147,6 +150,39 @@ def test_deleted_offsets_are_told_until_all_replicas_know(stage: Stage) -> None:
     stage.catch_up()
     assert waiting.result(10).error_code == 0
     assert stage.committed == -1
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_deleted_groups_are_told_until_all_replicas_know(stage: Stage, ending: str) -> None:
+    """The answer to DeleteGroups waits for them; groups that were not deleted keep their own codes."""
+    end, error, _ = ENDINGS[ending]
+    stage.ask(commit(1), 8)
+    stage.lag()
+    waiting = stage.begin(DeleteGroupsRequest(groups_names=["nobody", GROUP]), 2)
+    [described] = stage.ask(DescribeGroupsRequest(groups=[GROUP]), 6).groups
+    assert (described.error_code, described.group_state) == (0, "Empty")
+    assert [group.group_id for group in stage.ask(ListGroupsRequest(), 5).groups] == [GROUP]
+    assert stage.committed == 1
+    end(stage)
+    codes = [(result.group_id, result.error_code) for result in waiting.result(10).results]
+    assert codes == [("nobody", ErrorCode.GROUP_ID_NOT_FOUND), (GROUP, error)]
+    stage.catch_up()
+    assert stage.ask(ListGroupsRequest(), 5).groups == []
+    assert stage.committed == -1
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_group_is_deleted_while_others_are_in_doubt(stage: Stage, ending: str) -> None:
+    """What was written before has to be in sync first."""
+    end, error, _ = ENDINGS[ending]
+    stage.ask(commit(1), 8)
+    stage.lag()
+    writing = stage.begin(commit(2), 8)
+    waiting = stage.begin(DeleteGroupsRequest(groups_names=[GROUP]), 2)
+    end(stage)
+    assert (code(writing.result(10)), waiting.result(10).results[0].error_code) == (error, error)
+    stage.catch_up()
+    assert stage.committed == (2 if error else -1)
 
 
 def generation(stage: Stage) -> tuple[str, int]:

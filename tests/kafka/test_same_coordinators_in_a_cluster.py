@@ -10,6 +10,8 @@ from questions.alterations import DELETE, SET, TOPIC, settled
 from questions.asked import eventually
 from questions.committed import commit, delete, fetch
 from questions.consumer_members import Band
+from questions.group_admin import delete as delete_groups
+from questions.group_admin import describe, listed
 from questions.groups import stable
 from questions.members import Room
 from questions.offsets import list_offsets
@@ -76,9 +78,17 @@ def story(side: Side) -> Iterator[tuple[str, Any]]:
     run = side.run
     with Room(groups, f"present-{run}") as room, Room(groups, f"waiting-{run}") as waiting:
         band, writer = Band(groups, f"band-{run}"), Writer(transactions, f"writer-{run}")
-        lone, gone, staged = (f"{name}-{run}" for name in ("lone", "gone", "staged"))
+        lone, gone, staged, spare, kept = (f"{name}-{run}" for name in ("lone", "gone", "staged", "spare", "kept"))
+
+        def deleted(group: str) -> list[Any]:
+            """Delete a group, and ask for it."""
+            return [
+                delete_groups(groups, group), describe(groups, group), listed(groups, [group]),
+                fetch(groups, group, {topic: [0]}),
+            ]  # fmt: skip
+
         eventually(lambda: "'error_code': 0" in str(commit(groups, lone, (topic, 0))))
-        yield "commits", [commit(groups, group, (topic, 0)) for group in (lone, gone)]
+        yield "commits", [commit(groups, group, (topic, 0)) for group in (lone, gone, spare, kept)]
         members = [room.member(), room.member()]
         yield "a classic group", stable(room, *members)
         leader, follower = waiting.member(), waiting.member()
@@ -99,9 +109,11 @@ def story(side: Side) -> Iterator[tuple[str, Any]]:
         side.await_in_sync(2, OFFSETS, TRANSACTIONS, topic)
 
         yield "nothing was written yet", [members[0].beat(), band.beat("a"), fetch(groups, lone, {topic: [0]})]
+        yield "a group that is deleted", deleted(spare)
         yield "commits are in doubt", [commit(groups, group, (topic, 0), offset=9) for group in (lone, staged)]
         yield "what is told of them", [fetch(groups, group, {topic: [0]}) for group in (lone, staged)]
         yield "what is deleted too", [delete(groups, gone, (topic, 0)), fetch(groups, gone, {topic: [0]})]
+        yield "a group that is to be deleted", deleted(kept)
         with Room(groups, f"fresh-{run}") as fresh:
             yield "a classic group begins", fresh.member().enter()
         yield "members in doubt", [member.beat() for member in members]
@@ -124,7 +136,9 @@ def story(side: Side) -> Iterator[tuple[str, Any]]:
         yield "markers are written", writer.state()
         for name in (OFFSETS, TRANSACTIONS):
             settled(asker, TOPIC, name, (LEAST, DELETE, None))
-        yield "what was in doubt is there", [fetch(groups, group, {topic: [0]}) for group in (lone, staged, gone)]
+        yield "what was in doubt is there", [
+            fetch(groups, group, {topic: [0]}) for group in (lone, staged, gone, spare, kept)
+        ]  # fmt: skip
         yield "the consumer group goes on", [
             band.beat("a")["error_code"], [member["member_id"] for member in band.described()["members"]],
             fresh_band.described()["members"],

@@ -1,7 +1,7 @@
 """One request on its way through a handler, and what handlers need to answer it."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from felice.broker.authorization import CLUSTER_NAME, EVERY_BIT, REFUSALS, SUPPORTED, Operation, Resource
@@ -17,6 +17,7 @@ from felice.wire.messages.registry import API_NAMES
 from felice.wire.schema import Request, Response
 
 if TYPE_CHECKING:
+    from felice.broker.confirmation import Judged
     from felice.broker.connection import Connection
 
 __all__ = ["COORDINATED", "Call", "Handler", "no_partitions"]
@@ -116,18 +117,36 @@ class Call:
         home = self.cluster.coordination.partition(kind, key)
         if home.high_watermark >= home.log.end_offset:
             return response
-        from felice.broker.confirmation import COORDINATORS, Confirmation, Outcome, Unconfirmed
+        from felice.broker.confirmation import Outcome
 
         outcome = Outcome()
+        return self.when_each_is_written(
+            kind, {key: outcome}, lambda: refused(ErrorCode(outcome.error_code)) if outcome.error_code else response
+        )
 
-        def finish() -> R:
-            code = COORDINATORS[ErrorCode(outcome.error_code)]
-            return refused(code) if code else response
+    def when_each_is_written(
+        self, kind: Kind, parts: Mapping[str, "Judged"], finish: Callable[[], R]
+    ) -> "R | asyncio.Future[Any]":
+        """Do as `when_written` for several groups or the like, each with the part of the answer that gets its code."""
+        from felice.broker.confirmation import COORDINATORS, Confirmation, Unconfirmed
 
-        waiting = Unconfirmed(home, home.log.end_offset, outcome)
-        seconds = self._patience(kind, key) / 1000
+        homes = {key: self.cluster.coordination.partition(kind, key) for key in parts}
+        waiting = [
+            Unconfirmed(home, home.log.end_offset, parts[key])
+            for key, home in homes.items()
+            if home.high_watermark < home.log.end_offset
+        ]
+        if not waiting:
+            return finish()
+
+        def confirmed() -> R:
+            for one in waiting:
+                one.result.error_code = COORDINATORS[ErrorCode(one.result.error_code)]
+            return finish()
+
+        seconds = max(self._patience(kind, key) for key in parts) / 1000
         call_later = self.cluster.clock.call_later
-        return Confirmation(self.loop, self.node.id, [waiting], seconds, finish, call_later=call_later).future
+        return Confirmation(self.loop, self.node.id, waiting, seconds, confirmed, call_later=call_later).future
 
     def _patience(self, kind: Kind, key: str) -> int:
         """Return how long a coordinator waits for replicas to have what it wrote, in milliseconds."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 from felice.broker.partition import Partition
 from felice.errors import ErrorCode
 
-__all__ = ["COORDINATORS", "Confirmation", "Outcome", "Unconfirmed"]
+__all__ = ["COORDINATORS", "Confirmation", "Judged", "Outcome", "Unconfirmed"]
 
 COORDINATORS: Final = {
     ErrorCode.NONE: ErrorCode.NONE,

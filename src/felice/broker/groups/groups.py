@@ -54,6 +54,20 @@ class Groups:
             return self.find(group_id)
         return next(self._read(home.log.prefix(home.high_watermark), group_id), None)
 
+    def told(self, group_id: str) -> Group | None:
+        """Return a group as it is described, or None: one that was deleted stays until all replicas in sync know."""
+        return self.find(group_id) or self.replicated(group_id)
+
+    def all_told(self) -> Iterator[Group]:
+        """Give all groups as they are listed."""
+        yield from self
+        kept_in = self.cluster.topics.get(OFFSETS_TOPIC)
+        for home in kept_in.partitions if kept_in else ():
+            if home.high_watermark < home.log.end_offset:
+                for group in self._read(home.log.prefix(home.high_watermark)):
+                    if group.id not in self._groups:
+                        yield group
+
     def get(self, group_id: str) -> Group:
         """Return a group, or refuse with GROUP_ID_NOT_FOUND."""
         found = self._groups.get(group_id)

@@ -34,7 +34,7 @@ def _describe(call: Call, group_id: str) -> Described:
         call.check_coordinator(Kind.GROUP, group_id, Operation.DESCRIBE)
     except Refused as refused:
         return Described(group_id=group_id, error_code=refused.code)
-    group = call.cluster.groups.find(group_id)
+    group = call.cluster.groups.told(group_id)
     if isinstance(group, ClassicGroup):
         return _described(group)
     missing = Described(group_id=group_id, group_state=Phase.DEAD)

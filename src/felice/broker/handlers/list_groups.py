@@ -24,7 +24,7 @@ def _handle(call: Call, request: ListGroupsRequest) -> ListGroupsResponse:
             ListGroupsResponse.ListedGroup(
                 group_id=group.id, protocol_type=group.protocol_type, group_state=group.state, group_type=group.kind
             )
-            for group in call.cluster.groups
+            for group in call.cluster.groups.all_told()
             if (not states or group.state.lower() in states)
             and (not kinds or group.kind in kinds)
             and _is_here(call, group)
