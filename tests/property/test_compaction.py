@@ -120,6 +120,13 @@ class Compaction(RuleBasedStateMachine):
             if not commit:
                 self.aborted |= offsets
             self.end += 1
+            self.begin_anew()
+
+    def begin_anew(self):
+        """Let producers begin with 0 of which no batch is known any more, only a marker."""
+        for known in self.partition.producers.active():
+            assert known.last_sequence < self.sequences[known.producer_id]
+            self.sequences[known.producer_id] = known.last_sequence + 1
 
     @rule(seconds=st.sampled_from([0.5, 1.5, 3, 6]))
     def pass_time(self, seconds):
@@ -164,10 +171,7 @@ class Compaction(RuleBasedStateMachine):
                 self.sequences[producer] += 1
                 if producer in TRANSACTIONAL:
                     self.open.setdefault(producer, set()).add(offset)
-        # Of a producer there may be no batch left, but a marker: then it begins anew.
-        for known in partition.producers.active():
-            assert known.last_sequence < self.sequences[known.producer_id]
-            self.sequences[known.producer_id] = known.last_sequence + 1
+        self.begin_anew()
 
     @rule(share=st.floats(0, 1))
     def hold_a_slice(self, share):
