@@ -15,6 +15,7 @@ from felice.broker.refusal import Refused
 from felice.broker.setting import Settings
 from felice.broker.setting_tables import TOPIC_SETTINGS
 from felice.broker.topics import Topic
+from felice.broker.watcher import Watcher
 from felice.wire.records import read_header, read_records
 
 NODES = [1, 2, 3, 4]
@@ -49,6 +50,13 @@ def shared(one, other):
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
+class Leaders(Watcher):
+    """Tells of each leader, and of whatever else happens."""
+
+    def __init__(self, changed):
+        self.changed = changed
+
+
 class Replicas(RuleBasedStateMachine):
     """Each replica's log is a list; whoever follows has the leader's."""
 
@@ -63,18 +71,11 @@ class Replicas(RuleBasedStateMachine):
         self.seen = []
         """What consumers may have read."""
         self.written = 0
-        self.partition.watchers.add(self)
+        self.partition.watchers.add(Leaders(self.led))
         self.partition.found(self.alive)
         self.sync()
 
-    # --- as one who waits for the partition ---
-
-    def grew(self, size=0):
-        """What is appended the model knows by itself."""
-
-    advanced = grew
-
-    def changed(self):
+    def led(self):
         """Somebody leads, if only for a moment: those who follow have what it has, and may lead next."""
         self.paused.discard(self.partition.leader)
         for node in self.partition.replicas:
@@ -83,10 +84,11 @@ class Replicas(RuleBasedStateMachine):
 
     def follow(self, nodes):
         """Let nodes have what the present leader has, if there is one, before another may lead."""
-        if self.partition.leader != NO_LEADER:
+        leader = self.partition.leader
+        if leader != NO_LEADER:
             for node in nodes:
-                if node in self.alive and node not in self.paused:
-                    self.logs[node] = list(self.logs[self.partition.leader])
+                if node in self.alive and node not in self.paused and node != leader:
+                    self.logs[node] = list(self.logs[leader])
 
     def sync(self, *, may_lose=False):
         """Let the model's replicas follow whoever leads, and check that no record was lost that must not be."""

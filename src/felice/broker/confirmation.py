@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from felice.broker.partition import Partition
+from felice.broker.watcher import Watcher
 from felice.errors import ErrorCode
 
 __all__ = ["COORDINATORS", "Confirmation", "Judged", "Outcome", "Unconfirmed"]
@@ -67,7 +68,7 @@ class Unconfirmed(NamedTuple, Generic[J]):
         return ErrorCode.NONE
 
 
-class Confirmation:
+class Confirmation(Watcher):
     """An answer that waits; registered with the partitions until its future is done."""
 
     __slots__ = ("_finish", "_node_id", "_partitions", "_timer", "_waiting", "future")
@@ -95,14 +96,6 @@ class Confirmation:
         for partition in self._partitions:
             partition.watchers.add(self)
         self.future.add_done_callback(self._over)
-
-    def grew(self, size: int) -> None:
-        """Look: an append moved the high watermark."""
-        self.changed()
-
-    def advanced(self) -> None:
-        """Look: the replicas in sync are others, or caught up."""
-        self.changed()
 
     def changed(self) -> None:
         """Look whose outcome is known now."""

@@ -11,6 +11,7 @@ from felice.broker.java import string_hash
 from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
+from felice.broker.watcher import Watcher
 from felice.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Coordination:
         return topic
 
 
-class _Moves:
+class _Moves(Watcher):
     """Passes on that a partition has another leader."""
 
     def __init__(self, listeners: list[Moved], index: int) -> None:

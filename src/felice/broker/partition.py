@@ -10,7 +10,7 @@ few; beyond them only an unclean election goes. A leader that has less than othe
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from felice.broker.copies import Copy
 from felice.broker.epochs import LeaderEpochs
@@ -18,32 +18,17 @@ from felice.broker.log import PartitionLog
 from felice.broker.open_transactions import OpenTransactions
 from felice.broker.producers import Producers
 from felice.broker.refusal import Refused
+from felice.broker.watcher import Watcher
 from felice.errors import ErrorCode
 from felice.wire.schema.message import Buffer
 
 if TYPE_CHECKING:
     from felice.broker.topics import Topic
 
-__all__ = ["NO_LEADER", "Partition", "Watcher"]
+__all__ = ["NO_LEADER", "Partition"]
 
 NO_LEADER = -1
 NO_EPOCH = -1
-
-
-class Watcher(Protocol):
-    """Somebody who waits for a partition."""
-
-    def grew(self, size: int) -> None:
-        """Hear that `size` bytes were appended, and can be read."""
-        ...
-
-    def advanced(self) -> None:
-        """Hear that the high watermark went up without an append, or that enough replicas are in sync again."""
-        ...
-
-    def changed(self) -> None:
-        """Hear that the partition has another leader, or is gone."""
-        ...
 
 
 class Partition:

@@ -12,6 +12,7 @@ from felice.broker.read_replica import preferred_replica
 from felice.broker.refusal import Refused
 from felice.broker.sessions import Exchange, Wanted
 from felice.broker.topics import Topic
+from felice.broker.watcher import LongPoll
 from felice.errors import ErrorCode
 from felice.wire.messages.fetch import FetchRequest, FetchResponse
 
@@ -73,10 +74,10 @@ def _handle(call: Call, request: FetchRequest) -> "FetchResponse | asyncio.Futur
     return Poll(call, exchange, read, reading, least, request.max_wait_ms / 1000).future
 
 
-class Poll:
-    """A request that waits for its partitions to grow. Registered with them until its future is done."""
+class Poll(LongPoll[FetchResponse]):
+    """A request that waits for its partitions to grow."""
 
-    __slots__ = ("_call", "_exchange", "_least", "_looking", "_missing", "_partitions", "_read", "_timer", "future")
+    __slots__ = ("_call", "_exchange", "_least", "_missing", "_partitions", "_read")
 
     def __init__(
         self,
@@ -88,17 +89,14 @@ class Poll:
         seconds: float,
     ) -> None:
         """Take what was read so far, the bytes of records to wait for, and how long to wait for them."""
+        super().__init__(call.loop, seconds)
         self._call = call
         self._exchange = exchange
         self._read = read
         self._least = least
         self._missing = least - reading.size
         self._partitions: list[Partition] = []
-        self._looking = False
-        self.future: asyncio.Future[FetchResponse] = call.loop.create_future()
-        self._timer = call.loop.call_later(seconds, self._time_up)
         self._watch(reading.partitions)
-        self.future.add_done_callback(self._over)
 
     def grew(self, size: int) -> None:
         """Count what comes, and look when it may be enough."""
@@ -106,39 +104,14 @@ class Poll:
         if self._missing <= 0:
             self.changed()
 
-    def advanced(self) -> None:
-        """Look for what can be read now that was there before."""
-        self.changed()
-
-    def changed(self) -> None:
-        """Look soon, once for all that happens in this round of the loop."""
-        if not self._looking:
-            self._looking = True
-            self._call.loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        """Answer if there is enough now."""
-        self._looking = False
-        if self.future.done():
-            return
+    def _answer(self, *, late: bool) -> FetchResponse | None:
+        """Read again, and answer if it is enough."""
         reading = self._read()
         self._missing = self._least - reading.size
-        if self._missing <= 0 or reading.urgent:
-            self._answer(reading)
-        else:
-            self._watch(reading.partitions)
-
-    def _time_up(self) -> None:
-        """Answer with what there is."""
-        if not self.future.done():
-            self._answer(self._read())
-
-    def _answer(self, reading: Reading) -> None:
-        """Finish."""
-        try:
-            self.future.set_result(_respond(self._call, self._exchange, reading.answers))
-        except Exception as error:
-            self.future.set_exception(error)
+        if late or self._missing <= 0 or reading.urgent:
+            return _respond(self._call, self._exchange, reading.answers)
+        self._watch(reading.partitions)
+        return None
 
     def _watch(self, partitions: list[Partition]) -> None:
         """Be told of these partitions, and of no others."""
@@ -148,9 +121,7 @@ class Poll:
         for partition in partitions:
             partition.watchers.add(self)
 
-    def _over(self, future: "asyncio.Future[FetchResponse]") -> None:
-        """Take back what was registered, also where the connection is gone and the future cancelled."""
-        self._timer.cancel()
+    def _unwatch(self) -> None:
         self._watch([])
 
 

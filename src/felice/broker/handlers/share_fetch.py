@@ -13,6 +13,7 @@ from felice.broker.refusal import Refused
 from felice.broker.shares.acknowledging import MemberRequest, Verdicts, acknowledge, check_member
 from felice.broker.shares.reader import ShareReader
 from felice.broker.shares.sessions import FINAL_EPOCH, FIRST_EPOCH, Place, ShareSession, next_epoch
+from felice.broker.watcher import LongPoll
 from felice.errors import ErrorCode
 from felice.wire.messages.share_fetch import ShareFetchRequest, ShareFetchResponse
 
@@ -67,58 +68,29 @@ def _refuse(
     return future
 
 
-class Poll:
-    """A request that waits for records to become available. It watches until its future is done."""
+class Poll(LongPoll[ShareFetchResponse]):
+    """A request that waits for records to become available."""
 
-    __slots__ = ("_call", "_looking", "_reader", "_request", "_session", "_timer", "_verdicts", "future")
+    __slots__ = ("_call", "_reader", "_request", "_session", "_verdicts")
 
     def __init__(
         self, call: Call, request: ShareFetchRequest, session: ShareSession, verdicts: Verdicts, reader: ShareReader
     ) -> None:
+        super().__init__(call.loop, request.max_wait_ms / 1000)
         self._call = call
         self._request = request
         self._session = session
         self._verdicts = verdicts
         self._reader = reader
-        self._looking = False
-        self.future: asyncio.Future[ShareFetchResponse] = call.loop.create_future()
-        self._timer = call.loop.call_later(request.max_wait_ms / 1000, self._answer)
         reader.watch(self)
-        self.future.add_done_callback(self._over)
 
-    def grew(self, size: int) -> None:
-        """Look whether it is enough."""
-        self.changed()
+    def _answer(self, *, late: bool) -> ShareFetchResponse | None:
+        """Answer with what there is, if it is enough."""
+        if not late and not self._reader.is_ready:
+            return None
+        return _respond(self._call, self._request, self._session, self._verdicts, self._reader.take())
 
-    def advanced(self) -> None:
-        """Look for what can be read now that was there before."""
-        self.changed()
-
-    def changed(self) -> None:
-        """Look soon, once for all that happens in this round of the loop."""
-        if not self._looking:
-            self._looking = True
-            self._call.loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        """Answer if there is enough now."""
-        self._looking = False
-        if not self.future.done() and self._reader.is_ready:
-            self._answer()
-
-    def _answer(self) -> None:
-        """Answer with what there is."""
-        if self.future.done():
-            return
-        try:
-            response = _respond(self._call, self._request, self._session, self._verdicts, self._reader.take())
-            self.future.set_result(response)
-        except Exception as error:
-            self.future.set_exception(error)
-
-    def _over(self, future: "asyncio.Future[ShareFetchResponse]") -> None:
-        """Take back what was registered, also where the connection is gone and the future cancelled."""
-        self._timer.cancel()
+    def _unwatch(self) -> None:
         self._reader.unwatch(self)
 
 

@@ -16,6 +16,7 @@ from felice.broker.shares.sessions import ShareSession, ShareSessions
 from felice.broker.shares.share_partition import SharePartition
 from felice.broker.shares.state_batch import StateBatch
 from felice.broker.shares.window import Window
+from felice.broker.watcher import Watcher
 from felice.errors import ErrorCode
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class ShareLeaders:
         self._sessions.pop(node.id, None)
 
 
-class _Led:
+class _Led(Watcher):
     """A partition that is handed out; let go of when another node leads it, or nobody does."""
 
     def __init__(self, leaders: ShareLeaders, key: SharePartition, partition: Partition, handout: Handout) -> None:
@@ -218,12 +219,6 @@ class _Led:
         """Take no part any more."""
         self._partition.watchers.discard(self)
         self.handout.close()
-
-    def grew(self, size: int) -> None:
-        """Leave it: who waits for records watches the partition."""
-
-    def advanced(self) -> None:
-        """Leave it, for the same reason."""
 
     def changed(self) -> None:
         """See who leads now."""

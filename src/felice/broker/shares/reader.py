@@ -1,6 +1,6 @@
 """What one request of a share group's member reads: which partitions have something for it, and what (KIP-932)."""
 
-from typing import Final, Protocol
+from typing import Final
 
 from felice.broker.call import Call
 from felice.broker.partition import Partition
@@ -11,6 +11,7 @@ from felice.broker.shares.handout import Handout
 from felice.broker.shares.log_reader import Stretch, bytes_from, read_from
 from felice.broker.shares.sessions import FIRST_EPOCH, Place, ShareSession
 from felice.broker.shares.share_partition import SharePartition
+from felice.broker.watcher import Watcher
 from felice.wire.messages.share_fetch import ShareFetchRequest, ShareFetchResponse
 
 __all__ = ["ShareReader"]
@@ -19,22 +20,6 @@ STRICT: Final = 1
 """The mode in which a member gets as many records as it asks for, and no more (KIP-1206)."""
 
 Answer = ShareFetchResponse.PartitionData
-
-
-class Waiting(Protocol):
-    """A request that waits: what watches a partition."""
-
-    def grew(self, size: int) -> None:
-        """Hear of an append."""
-        ...
-
-    def advanced(self) -> None:
-        """Hear of the high watermark."""
-        ...
-
-    def changed(self) -> None:
-        """Hear of anything else."""
-        ...
 
 
 class ShareReader:
@@ -89,13 +74,13 @@ class ShareReader:
             size += bytes_from(partition, offset, share, committed=self._committed)
         return size >= self._min_bytes
 
-    def watch(self, waiting: Waiting) -> None:
+    def watch(self, waiting: Watcher) -> None:
         """Have somebody told of everything after which there may be more."""
         for partition, handout in self._open.values():
             partition.watchers.add(waiting)
             handout.watchers.add(waiting.changed)
 
-    def unwatch(self, waiting: Waiting) -> None:
+    def unwatch(self, waiting: Watcher) -> None:
         """Tell that one nothing any more."""
         for partition, handout in self._open.values():
             partition.watchers.discard(waiting)

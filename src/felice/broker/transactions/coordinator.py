@@ -149,7 +149,7 @@ class Transactions:
         ending = self._endings[transaction.id] = Ending(
             self._cluster, transaction, lambda: self._completed(transaction)
         )
-        ending.advance()
+        ending.changed()
 
     def _completed(self, transaction: Transaction) -> None:
         """Note that all markers are written."""
@@ -192,7 +192,7 @@ class Transactions:
             ending = self._endings.get(transactional_id)
             timeout = self._timeouts.get(transactional_id)
             if ending is not None:
-                ending.advance()
+                ending.changed()
             elif timeout is not None and timeout.due <= self._cluster.clock.monotonic():
                 self._timed_out(transactional_id)
 
@@ -233,7 +233,7 @@ class Transactions:
                 self._forget(transaction.id)
             self._logs.clear()
         for ending in tuple(self._endings.values()):
-            ending.advance()
+            ending.changed()
 
     def _wait_for_expiry(self, at_least_ms: int = 1) -> None:
         """Look when the first of those that nobody uses is due to be forgotten."""

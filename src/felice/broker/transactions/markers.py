@@ -8,6 +8,7 @@ from felice.broker.log import PartitionLog
 from felice.broker.partition import NO_LEADER, Partition
 from felice.broker.refusal import Refused
 from felice.broker.transactions.transaction import Identity, State, Transaction
+from felice.broker.watcher import Watcher
 from felice.wire.records import ControlType, control_batch
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Written(NamedTuple):
     """The offset behind it."""
 
 
-class Ending:
+class Ending(Watcher):
     """A transaction that is decided: writes its markers as soon as all replicas in sync have the decision.
 
     Markers are written with acks=all: it waits for partitions that have no leader, or too few replicas in sync, and
@@ -81,19 +82,7 @@ class Ending:
         self._busy = False
         self._stopped = False
 
-    def grew(self, size: int) -> None:
-        """Look: an append may be what moved the high watermark behind the decision."""
-        self.advance()
-
-    def advanced(self) -> None:
-        """Look whether a partition can be written to now, or all replicas in sync have the decision."""
-        self.advance()
-
     def changed(self) -> None:
-        """Look whether a partition has a leader now, or is gone."""
-        self.advance()
-
-    def advance(self) -> None:
         """Write what can be written, as long as somebody coordinates the transaction."""
         transaction, cluster = self._transaction, self._cluster
         coordinator = cluster.coordination.partition(Kind.TRANSACTION, transaction.id)
