@@ -53,8 +53,11 @@ def shared(one, other):
 class Leaders(Watcher):
     """Tells of each leader, and of whatever else happens."""
 
-    def __init__(self, changed):
-        self.changed = changed
+    def __init__(self, tell):
+        self.tell = tell
+
+    def changed(self):
+        self.tell()
 
 
 class Replicas(RuleBasedStateMachine):

@@ -1,6 +1,7 @@
 """Who waits for something to happen to partitions: whatever it is, it looks."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 __all__ = ["LongPoll", "Watcher"]
@@ -8,7 +9,7 @@ __all__ = ["LongPoll", "Watcher"]
 R = TypeVar("R")
 
 
-class Watcher:
+class Watcher(ABC):
     """Somebody who waits, while it is among a partition's `watchers`."""
 
     __slots__ = ()
@@ -21,9 +22,9 @@ class Watcher:
         """Hear that the high watermark went up without an append, or that enough replicas are in sync again."""
         self.changed()
 
+    @abstractmethod
     def changed(self) -> None:
         """Hear that the partition has another leader, or is gone; or of anything for which there is nothing above."""
-        raise NotImplementedError
 
 
 class LongPoll(Watcher, Generic[R]):
@@ -45,13 +46,13 @@ class LongPoll(Watcher, Generic[R]):
             self._looking = True
             self._loop.call_soon(self._settle, False)
 
+    @abstractmethod
     def _answer(self, *, late: bool) -> R | None:
         """Return the answer: if there is enough for one, or with what there is if it is late."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _unwatch(self) -> None:
         """Watch nothing any more."""
-        raise NotImplementedError
 
     def _settle(self, late: bool) -> None:
         """Answer if there is something to answer with."""
